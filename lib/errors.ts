@@ -1,0 +1,27 @@
+/** Stable codes of {@link InferenceHealthError}; each is explained in `docs/errors.md`. */
+export type ErrorCode =
+  | 'ERR_CONFIG_INVALID'
+  | 'ERR_PORT_IN_USE'
+  | 'ERR_HOST_INVALID'
+  | 'ERR_PORT_FORBIDDEN'
+  | 'ERR_ALREADY_STARTED'
+  | 'ERR_NATIVE_LOAD'
+  | 'ERR_CLOSED';
+
+const BRAND = Symbol.for('inference-health.error');
+
+/** The one error class of this package. Test `error.code`, not `instanceof`: two copies of the package may be loaded. */
+export class InferenceHealthError extends Error {
+  override readonly name = 'InferenceHealthError';
+  readonly code: ErrorCode;
+  readonly [BRAND] = true;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  }
+}
