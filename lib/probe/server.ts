@@ -15,19 +15,28 @@ export interface ProbeReply {
   length: number;
 }
 
-/** The parts of a request that a route may ask for; reading them is what costs, so they are methods. */
+/**
+ * The parts of a request that a route may ask for; reading them is what costs, so they are methods.
+ * Valid only until the route returns: a route that answers later reads what it needs before its first `await`.
+ */
 export interface ProbeRequest {
-  /** Query string without the `?`, or an empty string. */
+  /** Query string as sent, without the `?`, or an empty string. Nothing is percent-decoded. */
   query(): string;
-  /** `Accept` header in lower case as sent, or an empty string. */
+  /** Value of the `Accept` header as sent, or an empty string. */
   accept(): string;
 }
 
-/** Answers at once, or (only `/metrics`) later. Must not throw or reject; servers guard against it all the same. */
+/**
+ * Answers at once, or (only `/metrics`) later; the promise must settle within seconds, since nothing else bounds it.
+ * Must not throw or reject: servers answer 500 with an empty body and report it to `onError` all the same.
+ */
 export type ProbeRoute = (request: ProbeRequest) => ProbeReply | Promise<ProbeReply>;
 
 export interface ProbeRoutes {
-  /** Exact path → route, for GET and HEAD. */
+  /**
+   * Exact path → route, for GET and HEAD. Paths start with `/` and are compared byte by byte: no percent-decoding, no
+   * merging of `//`, no trailing-slash rule.
+   */
   readonly paths: ReadonlyMap<string, ProbeRoute>;
   /** Any path that is not in `paths`. */
   readonly notFound: ProbeRoute;
@@ -35,7 +44,10 @@ export interface ProbeRoutes {
   readonly methodNotAllowed: ProbeRoute;
   /** OPTIONS on any path: 204 with `Allow`. */
   readonly options: ProbeRoute;
-  /** Called after each answer with its duration in milliseconds, from handler entry to the write. */
+  /**
+   * Called after each answer with its duration in milliseconds, from handler entry to the write. `path` is a key of
+   * `paths`, or `*` for everything else: never text from a request, so it is safe as a metric label.
+   */
   readonly observe?: (path: string, statusLine: string, durationMs: number) => void;
 }
 
@@ -54,11 +66,19 @@ export interface ListenFailure {
   readonly message: string;
 }
 
-export type ListenResult = { readonly ok: true; readonly bound: BoundListener } | { readonly ok: false; readonly failure: ListenFailure };
+export type ListenResult =
+  | { readonly ok: true; readonly bound: BoundListener }
+  | { readonly ok: false; readonly failure: ListenFailure };
+
+export interface ProbeServerOptions {
+  /** Told of every error that a route or the HTTP engine did not expect. Errors that clients cause are not reported. */
+  readonly onError?: (error: unknown) => void;
+}
 
 /** One HTTP engine; lives on the probe thread. */
 export interface ProbeServer {
   readonly engine: 'uws' | 'http';
+  /** Adds a listener; may be called several times, each with its own routes. Never rejects. */
   listen(target: ListenTarget, routes: ProbeRoutes): Promise<ListenResult>;
   /** Open connections over all listeners. */
   connections(): number;
