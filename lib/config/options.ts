@@ -1,0 +1,97 @@
+import type { DialectName } from '../dialects/index.js';
+import type { Details } from '../dialects/view.js';
+
+/** Any pino-shaped logger. The library is silent unless one is given. */
+export interface Logger {
+  debug(fields: object, message?: string): void;
+  info(fields: object, message?: string): void;
+  warn(fields: object, message?: string): void;
+  error(fields: object, message?: string): void;
+}
+
+/** A prom-client registry or anything with the same method. */
+export interface MetricsRegistry {
+  metrics(): string | Promise<string>;
+}
+
+/** One address that answers probes: TCP (`port`, `host`) or a unix socket (`path`, `mode`). */
+export interface ListenerOptions {
+  /** TCP port, 0 to 65535; 0 takes any free one. */
+  port?: number;
+  /** IP literal or `localhost`. Default: all interfaces. */
+  host?: string;
+  /** Path of a unix socket, instead of `port` and `host`. */
+  path?: string;
+  /** Permission bits of the unix socket. Default 0o600. */
+  mode?: number;
+  dialect?: DialectName;
+  /** `documented` leaves out stacks, error texts and pids. Default: `full` on loopback and unix sockets, else `documented`. */
+  details?: Details;
+}
+
+/** Options of `startHealth`. Every one with a plain value can also be set by its environment variable; see `docs/configuration.md`. */
+export interface HealthOptions {
+  /** Port of the one listener when `listeners` is not given. Default 8081. */
+  port?: number;
+  /** Address of that listener. Default: all interfaces, since kubelets probe the pod's address. */
+  host?: string;
+  dialect?: DialectName;
+  details?: Details;
+  listeners?: readonly ListenerOptions[];
+  httpEngine?: 'auto' | 'uws' | 'http';
+  /** `required` makes a missing addon an error; `off` forces the JavaScript fallback. */
+  native?: 'auto' | 'off' | 'required';
+  startupGraceMs?: number;
+  degradedOk?: boolean;
+  liveStallMs?: number;
+  loopUnreadyMs?: number;
+  stallStackAfterMs?: number;
+  sampleHz?: number;
+  perCore?: boolean;
+  memory?: { degradedPercent?: number; unhealthyPercent?: number };
+  gates?: readonly string[];
+  aggregation?: 'documented' | 'worst';
+  shutdown?: boolean | ShutdownOptions;
+  /** Version of the application. Default: that of its package.json. */
+  version?: string;
+  /** Registry of the application, merged into `/metrics`. */
+  registry?: MetricsRegistry;
+  logger?: Logger;
+  /** Aborting it closes the health service. */
+  signal?: AbortSignal;
+  /** Prefix of /proc and /sys. */
+  root?: string;
+}
+
+export interface ShutdownOptions {
+  /** Signals that start the shutdown. Default SIGTERM and SIGINT. */
+  signals?: readonly NodeJS.Signals[];
+  /** Longest time from the signal to the exit, in milliseconds. Default 30000. */
+  gracePeriodMs?: number;
+}
+
+export type ListenerConfig = { readonly dialect: DialectName; readonly details: Details } & (
+  | { readonly kind: 'tcp'; readonly host: string | null; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string; readonly mode: number }
+);
+
+/** Validated and frozen; plain data, because it crosses to the probe thread. */
+export interface Config {
+  readonly listeners: readonly ListenerConfig[];
+  readonly httpEngine: 'auto' | 'uws' | 'http';
+  readonly native: 'auto' | 'off' | 'required';
+  readonly startupGraceMs: number;
+  readonly degradedOk: boolean;
+  readonly liveStallMs: number;
+  readonly loopUnreadyMs: number;
+  readonly stallStackAfterMs: number;
+  readonly sampleHz: number;
+  readonly perCore: boolean;
+  readonly memoryDegradedPercent: number;
+  readonly memoryUnhealthyPercent: number;
+  readonly gates: readonly string[];
+  readonly aggregation: 'documented' | 'worst';
+  readonly shutdown: { readonly signals: readonly NodeJS.Signals[]; readonly gracePeriodMs: number } | null;
+  readonly version: string | null;
+  readonly root: string;
+}

@@ -1,0 +1,165 @@
+import { DIALECT_NAMES } from '../dialects/index.js';
+
+export type Kind =
+  | { readonly type: 'integer' | 'number'; readonly min: number; readonly max: number }
+  | { readonly type: 'boolean' }
+  | { readonly type: 'string' }
+  | { readonly type: 'choice'; readonly values: readonly string[] }
+  | { readonly type: 'list' }
+  | { readonly type: 'listeners' }
+  | { readonly type: 'shutdown' };
+
+/** One option: the single source of validation, environment names, flags and the table in `docs/configuration.md`. */
+export interface OptionSpec {
+  /** Path inside the options object. */
+  readonly name: string;
+  readonly kind: Kind;
+  readonly fallback: string | number | boolean | null;
+  readonly meaning: string;
+}
+
+const integer = (min: number, max: number): Kind => ({ type: 'integer', min, max });
+const choice = (...values: string[]): Kind => ({ type: 'choice', values });
+const DAY_MS = 86_400_000;
+
+export const OPTIONS: readonly OptionSpec[] = [
+  {
+    name: 'port',
+    kind: integer(0, 65535),
+    fallback: 8081,
+    meaning: 'TCP port of the listener; 0 takes any free one',
+  },
+  {
+    name: 'host',
+    kind: { type: 'string' },
+    fallback: null,
+    meaning: 'IP literal or `localhost`; unset: all interfaces (`127.0.0.1` for `serve`)',
+  },
+  { name: 'dialect', kind: choice(...DIALECT_NAMES), fallback: 'bitnet', meaning: 'what `/health` answers' },
+  {
+    name: 'details',
+    kind: choice('documented', 'full'),
+    fallback: null,
+    meaning: '`full` adds stacks and error texts; unset: `full` on loopback and unix sockets only',
+  },
+  {
+    name: 'listeners',
+    kind: { type: 'listeners' },
+    fallback: null,
+    meaning:
+      'several listeners instead of `port` and `host`; as a variable: `127.0.0.1:8081,unix:/run/health.sock`',
+  },
+  {
+    name: 'httpEngine',
+    kind: choice('auto', 'uws', 'http'),
+    fallback: 'auto',
+    meaning: 'uWebSockets.js where it loads, else node:http; or one of them by force',
+  },
+  {
+    name: 'native',
+    kind: choice('auto', 'off', 'required'),
+    fallback: 'auto',
+    meaning: 'the C++ addon: where it loads, never, or an error without it',
+  },
+  {
+    name: 'startupGraceMs',
+    kind: integer(0, DAY_MS),
+    fallback: 5000,
+    meaning: '`/health/live` is 503 for this long after the start',
+  },
+  {
+    name: 'degradedOk',
+    kind: { type: 'boolean' },
+    fallback: false,
+    meaning: '`/health` answers 200 while degraded',
+  },
+  {
+    name: 'liveStallMs',
+    kind: integer(100, DAY_MS),
+    fallback: 60_000,
+    meaning: 'a main thread blocked longer than this is not live',
+  },
+  {
+    name: 'loopUnreadyMs',
+    kind: integer(50, DAY_MS),
+    fallback: 1000,
+    meaning: 'a main thread blocked longer than this is not ready',
+  },
+  {
+    name: 'stallStackAfterMs',
+    kind: integer(0, DAY_MS),
+    fallback: 1000,
+    meaning: 'capture the stack of a main thread blocked longer than this; 0 = off',
+  },
+  {
+    name: 'sampleHz',
+    kind: { type: 'number', min: 1, max: 100 },
+    fallback: 1,
+    meaning: 'host samples a second',
+  },
+  { name: 'perCore', kind: { type: 'boolean' }, fallback: false, meaning: 'sample every CPU core as well' },
+  {
+    name: 'memory.degradedPercent',
+    kind: { type: 'number', min: 1, max: 100 },
+    fallback: 80,
+    meaning: 'memory use above this is degraded',
+  },
+  {
+    name: 'memory.unhealthyPercent',
+    kind: { type: 'number', min: 1, max: 100 },
+    fallback: 90,
+    meaning: 'memory use above this is unhealthy',
+  },
+  {
+    name: 'gates',
+    kind: { type: 'list' },
+    fallback: null,
+    meaning: 'further components that gate readiness, as `cpu`',
+  },
+  {
+    name: 'aggregation',
+    kind: choice('documented', 'worst'),
+    fallback: 'documented',
+    meaning: '`worst`: an unhealthy component of any kind makes the whole unhealthy',
+  },
+  {
+    name: 'shutdown',
+    kind: { type: 'shutdown' },
+    fallback: false,
+    meaning: 'install signal handlers that drain and exit',
+  },
+  {
+    name: 'shutdown.gracePeriodMs',
+    kind: integer(0, DAY_MS),
+    fallback: 30_000,
+    meaning: 'longest time from the signal to the exit',
+  },
+  {
+    name: 'version',
+    kind: { type: 'string' },
+    fallback: null,
+    meaning: 'version of the application; unset: that of its package.json',
+  },
+  {
+    name: 'root',
+    kind: { type: 'string' },
+    fallback: '',
+    meaning: 'prefix of /proc and /sys, for tests and for a host tree mounted elsewhere',
+  },
+];
+
+/** Options without a plain value: they have no environment variable. */
+export const OBJECT_OPTIONS: readonly string[] = ['logger', 'signal', 'registry'];
+
+/** `memory.degradedPercent` → `INFERENCE_HEALTH_MEMORY_DEGRADED_PERCENT`. */
+export function environmentName(option: string): string {
+  return `INFERENCE_HEALTH_${option.replace(/\./g, '_').replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+}
+
+/** `memory.degradedPercent` → `--memory-degraded-percent`. */
+export function flagName(option: string): string {
+  return `--${option.replace(/\./g, '-').replace(/[A-Z]/g, '-$&').toLowerCase()}`;
+}
+
+/** Environment names that are not options but belong to the package. */
+export const OTHER_ENVIRONMENT: readonly string[] = [];

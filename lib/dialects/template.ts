@@ -1,0 +1,117 @@
+import { TIMESTAMP_BYTES, writeInteger, writeNumber, writeTimestamp } from './digits.js';
+
+/** The moment of an answer. `live` holds the numbers that change with every request; see {@link LIVE}. */
+export interface Moment {
+  monoMs: number;
+  unixMs: number;
+  readonly live: Float64Array;
+}
+
+/** Indices into `Moment.live`. */
+export const LIVE = {
+  activeRequests: 0,
+  totalRequests: 1,
+  errorRatePercent: 2,
+  avgResponseMs: 3,
+  p50ResponseMs: 4,
+  p95ResponseMs: 5,
+  p99ResponseMs: 6,
+  tokensPerSecond: 7,
+  loopBusyMs: 8,
+} as const;
+export const LIVE_COUNT = 9;
+
+/**
+ * Clock fields as placeholders inside a document: NUL never survives into a document from outside (names and messages
+ * are stripped of it), so a placeholder cannot be forged.
+ */
+export const slot = {
+  timestamp: '\0t\0',
+  /** Whole seconds since a monotonic time. */
+  secondsSince: (monoMs: number): string => `\0s${monoMs}\0`,
+  /** Whole milliseconds since a monotonic time. */
+  millisecondsSince: (monoMs: number): string => `\0a${monoMs}\0`,
+  live: (index: number): string => `\0l${index}\0`,
+} as const;
+
+const PLACEHOLDER = /"?\\u0000([tsal])([-\d.e+]*)\\u0000"?/;
+/** Longest number `writeNumber` produces: sign, 22 digits of 1e21, point, three decimals. */
+const NUMBER_BYTES = 27;
+
+const TIMESTAMP = 0;
+const SECONDS = 1;
+const MILLISECONDS = 2;
+const LIVE_NUMBER = 3;
+
+/** A body whose text is fixed but for its clock and counter fields. */
+export interface Template {
+  readonly capacity: number;
+  /** Fills `out` (at least `capacity` long) for this moment and returns the length. Allocation-free. */
+  render(out: Uint8Array, moment: Moment): number;
+}
+
+export const EMPTY: Template = { capacity: 0, render: () => 0 };
+
+export function textTemplate(text: string): Template {
+  const bytes = new TextEncoder().encode(text);
+  return {
+    capacity: bytes.length,
+    render(out) {
+      out.set(bytes);
+      return bytes.length;
+    },
+  };
+}
+
+/** Compiles a document with placeholders of {@link slot} into a template of compact JSON. */
+export function jsonTemplate(document: unknown): Template {
+  const encoder = new TextEncoder();
+  const parts = JSON.stringify(document).split(PLACEHOLDER);
+  const texts: Uint8Array[] = [];
+  const kinds: number[] = [];
+  const parameters: number[] = [];
+  let capacity = 0;
+  for (let index = 0; index < parts.length; index += 3) {
+    const kind = parts[index + 1];
+    const isTimestamp = kind === 't';
+    // A timestamp keeps the quotes that the split took with the placeholder; numbers lose them.
+    const opened = index > 0 && parts[index - 2] === 't' ? '"' : '';
+    const bytes = encoder.encode(`${opened}${parts[index] ?? ''}${isTimestamp ? '"' : ''}`);
+    texts.push(bytes);
+    capacity += bytes.length;
+    if (kind === undefined) break;
+    kinds.push(isTimestamp ? TIMESTAMP : kind === 's' ? SECONDS : kind === 'a' ? MILLISECONDS : LIVE_NUMBER);
+    parameters.push(Number(parts[index + 2] || 0));
+    capacity += isTimestamp ? TIMESTAMP_BYTES : NUMBER_BYTES;
+  }
+  return {
+    capacity,
+    render(out, moment) {
+      let position = 0;
+      for (let index = 0; index < texts.length; index += 1) {
+        const bytes = texts[index];
+        if (bytes === undefined) break;
+        out.set(bytes, position);
+        position += bytes.length;
+        const parameter = parameters[index] ?? 0;
+        switch (kinds[index]) {
+          case TIMESTAMP:
+            position = writeTimestamp(out, position, moment.unixMs);
+            break;
+          case SECONDS:
+            position = writeInteger(out, position, (moment.monoMs - parameter) / 1000);
+            break;
+          case MILLISECONDS:
+            position = writeInteger(out, position, moment.monoMs - parameter);
+            break;
+          case LIVE_NUMBER:
+            position = writeNumber(out, position, moment.live[parameter] ?? Number.NaN);
+            break;
+          default:
+            break;
+        }
+      }
+      return position;
+    },
+  };
+}

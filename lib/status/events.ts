@@ -1,0 +1,32 @@
+import type { HostFacts, LoopLevel, Owner, Phase, Status } from './types.js';
+
+/** Everything that can change the status. Times are monotonic milliseconds and travel in the event: nothing here reads a clock. */
+export type StatusEvent =
+  | {
+      readonly type: 'component';
+      readonly atMs: number;
+      readonly name: string;
+      readonly status: Status;
+      readonly reason: string | null;
+      readonly message: string;
+      readonly detail?: string | null;
+      readonly durationMs?: number | null;
+      readonly critical?: boolean;
+      readonly owner?: Owner;
+      readonly staleAfterMs?: number | null;
+    }
+  | { readonly type: 'component-removed'; readonly name: string }
+  | {
+      readonly type: 'endpoint';
+      readonly atMs: number;
+      readonly name: string;
+      readonly status: 'ready' | 'notready';
+      readonly reason: string | null;
+    }
+  | { readonly type: 'hold'; readonly atMs: number; readonly name: string }
+  | { readonly type: 'hold-released'; readonly name: string }
+  | { readonly type: 'phase'; readonly atMs: number; readonly phase: Phase }
+  | { readonly type: 'main-reported'; readonly atMs: number }
+  | { readonly type: 'sample'; readonly facts: HostFacts }
+  | { readonly type: 'sample-failed'; readonly atMs: number; readonly message: string }
+  | { readonly type: 'loop'; readonly atMs: number; readonly level: LoopLevel; readonly sinceMs: number };

@@ -1,0 +1,190 @@
+import { judgeCpu } from './cpu.js';
+import type { StatusEvent } from './events.js';
+import { LOWEST } from './levels.js';
+import { judgeMemory } from './memory.js';
+import type { Component, Policy, State } from './types.js';
+
+/** Components that every document lists, in its order. */
+const DOCUMENTED = ['model', 'memory', 'inference_engine'] as const;
+
+function component(
+  partial: Partial<Component> & Pick<Component, 'name' | 'message' | 'observedAtMs'>,
+): Component {
+  return {
+    status: 'unknown',
+    reason: `${partial.name}.unknown`,
+    detail: null,
+    sinceMs: partial.observedAtMs,
+    durationMs: null,
+    critical: (DOCUMENTED as readonly string[]).includes(partial.name),
+    owner: 'system',
+    claimed: true,
+    staleAfterMs: null,
+    ...partial,
+  };
+}
+
+export function initialState(startedAtMs: number, policy: Policy): State {
+  const unmanaged = (name: string): Component =>
+    component({
+      name,
+      status: 'healthy',
+      reason: `${name}.unmanaged`,
+      message: 'Not managed by this process',
+      observedAtMs: startedAtMs,
+      owner: 'application',
+      claimed: false,
+    });
+  const sampled = (name: string): Component =>
+    component({
+      name,
+      message: 'Not observed yet',
+      observedAtMs: startedAtMs,
+      staleAfterMs: policy.sampleStaleMs,
+    });
+  return {
+    phase: 'starting',
+    startedAtMs,
+    mainReported: false,
+    sampled: false,
+    loop: 'turning',
+    loopSinceMs: startedAtMs,
+    memory: LOWEST,
+    cpu: LOWEST,
+    components: [
+      unmanaged('model'),
+      sampled('memory'),
+      unmanaged('inference_engine'),
+      component({
+        name: 'event_loop',
+        message: 'The main thread has not completed a turn yet',
+        observedAtMs: startedAtMs,
+      }),
+      sampled('cpu'),
+    ],
+    endpoints: [],
+    holds: [],
+    policy,
+  };
+}
+
+/** Pure: the same state and event give the same state, on every thread. Returns the same object when nothing changed. */
+export function step(state: State, event: StatusEvent): State {
+  return settlePhase(apply(state, event));
+}
+
+function apply(state: State, event: StatusEvent): State {
+  switch (event.type) {
+    case 'component':
+      return put(state, {
+        name: event.name,
+        status: event.status,
+        reason: event.status === 'healthy' ? null : event.reason,
+        message: event.message,
+        detail: event.detail ?? null,
+        observedAtMs: event.atMs,
+        durationMs: event.durationMs ?? null,
+        claimed: true,
+        ...(event.critical === undefined ? {} : { critical: event.critical }),
+        ...(event.owner === undefined ? {} : { owner: event.owner }),
+        ...(event.staleAfterMs === undefined ? {} : { staleAfterMs: event.staleAfterMs }),
+      });
+    case 'component-removed':
+      return { ...state, components: state.components.filter(({ name }) => name !== event.name) };
+    case 'endpoint': {
+      const previous = state.endpoints.find(({ name }) => name === event.name);
+      const { name, status, reason } = event;
+      const sinceMs = previous?.status === status ? previous.sinceMs : event.atMs;
+      const others = state.endpoints.filter((endpoint) => endpoint !== previous);
+      return {
+        ...state,
+        endpoints: [...others, { name, status, reason, sinceMs }].sort((a, b) => (a.name < b.name ? -1 : 1)),
+      };
+    }
+    case 'hold':
+      if (state.holds.some(({ name }) => name === event.name)) return state;
+      return { ...state, holds: [...state.holds, { name: event.name, sinceMs: event.atMs }] };
+    case 'hold-released':
+      return { ...state, holds: state.holds.filter(({ name }) => name !== event.name) };
+    case 'phase':
+      return state.phase === event.phase ? state : { ...state, phase: event.phase };
+    case 'main-reported':
+      if (state.mainReported) return state;
+      return observeLoop({ ...state, mainReported: true }, event.atMs);
+    case 'sample': {
+      const { facts } = event;
+      const memory = judgeMemory(state.memory, facts, state.policy);
+      const cpu = judgeCpu(state.cpu, facts);
+      const observed = { observedAtMs: facts.atMs, durationMs: facts.durationMs };
+      const { level: _memoryLevel, ...memoryFields } = memory;
+      const { level: _cpuLevel, ...cpuFields } = cpu;
+      const judged: State = { ...state, sampled: true, memory: memory.level, cpu: cpu.level };
+      return put(put(judged, { name: 'memory', ...memoryFields, ...observed }), {
+        name: 'cpu',
+        ...cpuFields,
+        ...observed,
+      });
+    }
+    case 'sample-failed': {
+      const failed = { status: 'unknown', message: event.message, observedAtMs: event.atMs } as const;
+      return put(put(state, { name: 'memory', reason: 'memory.unknown', ...failed }), {
+        name: 'cpu',
+        reason: 'cpu.unknown',
+        ...failed,
+      });
+    }
+    case 'loop':
+      if (state.loop === event.level) return state;
+      return observeLoop({ ...state, loop: event.level, loopSinceMs: event.sinceMs }, event.atMs);
+  }
+}
+
+function observeLoop(state: State, atMs: number): State {
+  const { loop, policy } = state;
+  if (loop === 'turning' && !state.mainReported) return state;
+  if (loop === 'turning') {
+    return put(state, {
+      name: 'event_loop',
+      status: 'healthy',
+      reason: null,
+      message: 'Event loop responsive',
+      observedAtMs: atMs,
+    });
+  }
+  const limitMs = loop === 'stalled' ? policy.liveStallMs : policy.loopUnreadyMs;
+  return put(state, {
+    name: 'event_loop',
+    status: loop === 'stalled' ? 'unhealthy' : 'degraded',
+    reason: loop === 'stalled' ? 'event_loop.stalled' : 'event_loop.blocked',
+    message: `Event loop blocked for more than ${limitMs} ms`,
+    observedAtMs: atMs,
+  });
+}
+
+function put(
+  state: State,
+  change: Partial<Component> & Pick<Component, 'name' | 'message' | 'observedAtMs'>,
+): State {
+  const index = state.components.findIndex(({ name }) => name === change.name);
+  const previous = state.components[index];
+  const components = state.components.slice();
+  if (previous === undefined) {
+    components.push(component({ owner: 'application', ...change }));
+  } else {
+    const same =
+      previous.status === (change.status ?? previous.status) &&
+      previous.reason === (change.reason === undefined ? previous.reason : change.reason);
+    components[index] = { ...previous, ...change, sinceMs: same ? previous.sinceMs : change.observedAtMs };
+  }
+  return { ...state, components };
+}
+
+/** `starting` ends by itself once the process turns its loop, is sampled, and what it claimed to load is loaded. */
+function settlePhase(state: State): State {
+  if (state.phase !== 'starting' || !state.mainReported || !state.sampled) return state;
+  const loaded = state.components.every(
+    ({ name, claimed, status }) =>
+      !(name === 'model' || name === 'inference_engine') || !claimed || status === 'healthy',
+  );
+  return loaded ? { ...state, phase: 'serving' } : state;
+}
