@@ -1,0 +1,140 @@
+import { hostFacts } from '../dialects/facts.js';
+import { LIVE, LIVE_COUNT, type Moment } from '../dialects/template.js';
+import type { BuildInfo, StallView, View } from '../dialects/view.js';
+import type { NativeAddon } from '../native/addon.js';
+import { HOST_FIELDS, LOOP } from '../native/layout.js';
+import type { StatusEvent } from '../status/events.js';
+import { step } from '../status/reducer.js';
+import type { LoopLevel, State } from '../status/types.js';
+import { type Verdict, verdict } from '../status/verdict.js';
+
+/** Slots of `NativeAddon.poll`. */
+const NOW = 0;
+const HOST_VERSION = 1;
+const BUSY = 2;
+const MONITORED = 3;
+const UNIX = 4;
+const POLL_SLOTS = 5;
+
+export interface EvaluatorOptions {
+  readonly source: NativeAddon;
+  /** Id of the main thread's loop; −1 when it is not monitored. */
+  readonly loop: number;
+  readonly state: State;
+  readonly build: BuildInfo;
+  readonly degradedOk: boolean;
+  readonly native: boolean;
+}
+
+/** The status as of the last `update()`, on any thread: pure steps over what the native block says. */
+export interface Evaluator {
+  readonly moment: Moment;
+  /** The probe path's first call: one native call, and work only if something changed or expired. */
+  update(): void;
+  apply(event: StatusEvent): void;
+  /** Takes over the state of another thread's evaluator. */
+  replace(state: State): void;
+  setLastStall(stall: StallView): void;
+  state(): State;
+  verdict(): Verdict;
+  view(): View;
+  /** Milliseconds for which the main loop has been busy; 0 when idle. */
+  busyMs(): number;
+  /** Changes with every new verdict. */
+  verdictGeneration(): number;
+  /** Changes with every new verdict and every host sample. */
+  documentGeneration(): number;
+}
+
+export function createEvaluator(options: EvaluatorOptions): Evaluator {
+  const { source, loop } = options;
+  const polled = new Float64Array(POLL_SLOTS);
+  const host = new Float64Array(HOST_FIELDS.length).fill(Number.NaN);
+  const loopSlots = new Float64Array(Object.keys(LOOP).length);
+  const moment: Moment = { monoMs: 0, unixMs: 0, live: new Float64Array(LIVE_COUNT) };
+
+  let state = options.state;
+  let hostVersion = 0;
+  let judged: Verdict | null = null;
+  let verdictGeneration = 0;
+  let documentGeneration = 0;
+  let lastStall: StallView | null = null;
+
+  function apply(event: StatusEvent): void {
+    const next = step(state, event);
+    if (next === state) return;
+    state = next;
+    judged = null;
+  }
+
+  function levelOf(busyMs: number): LoopLevel {
+    const { policy } = state;
+    return busyMs >= policy.liveStallMs ? 'stalled' : busyMs >= policy.loopUnreadyMs ? 'blocked' : 'turning';
+  }
+
+  function update(): void {
+    source.poll(loop, polled);
+    const nowMs = polled[NOW] ?? 0;
+    const busyMs = polled[BUSY] ?? 0;
+    moment.monoMs = nowMs;
+    moment.unixMs = polled[UNIX] ?? 0;
+    moment.live[LIVE.loopBusyMs] = busyMs;
+    if (polled[HOST_VERSION] !== hostVersion) {
+      hostVersion = source.read('host', host);
+      apply({ type: 'sample', facts: hostFacts(host) });
+      documentGeneration += 1;
+    }
+    const level = levelOf(busyMs);
+    if (level !== state.loop) apply({ type: 'loop', atMs: nowMs, level, sinceMs: nowMs - busyMs });
+    if (judged === null || nowMs >= judged.validUntilMs) {
+      judged = verdict(state, nowMs);
+      verdictGeneration += 1;
+      documentGeneration += 1;
+    }
+  }
+
+  function current(): Verdict {
+    if (judged === null) update();
+    return judged ?? verdict(state, moment.monoMs);
+  }
+
+  return {
+    moment,
+    update,
+    apply,
+    replace(next) {
+      state = next;
+      judged = null;
+    },
+    setLastStall(stall) {
+      lastStall = stall;
+      documentGeneration += 1;
+    },
+    state: () => state,
+    verdict: current,
+    view() {
+      const monitored = source.readLoop(loop, loopSlots);
+      const loopSlot = (index: number): number => (monitored ? (loopSlots[index] ?? Number.NaN) : Number.NaN);
+      return {
+        verdict: current(),
+        startedAtMs: state.startedAtMs,
+        unixOffsetMs: moment.unixMs - moment.monoMs,
+        build: options.build,
+        host,
+        loop: {
+          monitored: polled[MONITORED] === 1,
+          longestStallMs: loopSlot(LOOP.longestStallMs),
+          stallCount: loopSlot(LOOP.stallCount),
+          stallTotalMs: loopSlot(LOOP.stallTotalMs),
+          utilization: loopSlot(LOOP.utilization),
+          lastStall,
+        },
+        degradedOk: options.degradedOk,
+        native: options.native,
+      };
+    },
+    busyMs: () => polled[BUSY] ?? 0,
+    verdictGeneration: () => verdictGeneration,
+    documentGeneration: () => documentGeneration,
+  };
+}

@@ -1,0 +1,52 @@
+import type { Config } from '../config/options.js';
+import type { BuildInfo, StallView } from '../dialects/view.js';
+import type { StatusEvent } from '../status/events.js';
+import type { State } from '../status/types.js';
+import type { BoundListener, ListenFailure } from './server.js';
+
+/** Given to the probe thread at its start; everything else travels as messages. */
+export interface ProbeThreadData {
+  readonly config: Config;
+  readonly build: BuildInfo;
+  readonly state: State;
+  readonly loop: number;
+  /** Highest id among the events that `state` already contains. */
+  readonly lastEventId: number;
+  /** Request counters. */
+  readonly requests: SharedArrayBuffer;
+  /** Probe counters, kept across replacements of the thread. */
+  readonly probes: SharedArrayBuffer;
+  /** See {@link CONTROL}. */
+  readonly control: SharedArrayBuffer;
+  readonly replacements: number;
+  /** Log findings straight to standard error, because the main thread may not turn. */
+  readonly logToStderr: boolean;
+}
+
+/** Int32 slots of the control buffer. */
+export const CONTROL = { closed: 0, heartbeat: 1 } as const;
+export const CONTROL_SLOTS = 4;
+
+export type ToProbe =
+  | { readonly type: 'event'; readonly id: number; readonly event: StatusEvent }
+  | { readonly type: 'application-metrics'; readonly text: string; readonly atMs: number }
+  | { readonly type: 'close' };
+
+export type FromProbe =
+  | {
+      readonly type: 'listening';
+      readonly listeners: readonly BoundListener[];
+      readonly engine: 'uws' | 'http';
+      readonly note: string;
+    }
+  | { readonly type: 'failed'; readonly failure: ListenFailure }
+  /** The state after a change that a person would notice, with the last event of the main thread that it contains. */
+  | { readonly type: 'state'; readonly state: State; readonly lastEventId: number }
+  | { readonly type: 'stall'; readonly stall: StallView }
+  | { readonly type: 'scraped' }
+  | {
+      readonly type: 'log';
+      readonly level: 'debug' | 'info' | 'warn' | 'error';
+      readonly fields: object;
+      readonly message: string;
+    };

@@ -1,0 +1,106 @@
+import { type DialectName, routesOf } from '../dialects/index.js';
+import { OK, TEXT_TYPE } from '../dialects/status-lines.js';
+import type { Moment, Template } from '../dialects/template.js';
+import type { Details, Reply, Route } from '../dialects/view.js';
+import type { Evaluator } from './evaluator.js';
+import type { ProbeReply, ProbeRequest, ProbeRoute, ProbeRoutes } from './server.js';
+
+export const ALLOW = 'GET, HEAD, OPTIONS';
+export const METRICS_PATH = '/metrics';
+
+export interface RoutesOptions {
+  readonly evaluator: Evaluator;
+  readonly dialect: DialectName;
+  readonly details: Details;
+  readonly metrics: ProbeRoute;
+  /** Fills the request counters of `moment.live`; called before a document is answered. */
+  readonly refreshLive: (moment: Moment) => void;
+  readonly observe?: ProbeRoutes['observe'];
+}
+
+/** The routes of one listener, each with its rendered template. */
+export function probeRoutes(options: RoutesOptions): ProbeRoutes {
+  const paths = new Map<string, ProbeRoute>();
+  for (const [path, route] of Object.entries(routesOf(options.dialect)))
+    paths.set(path, cachedRoute(route, options));
+  paths.set(METRICS_PATH, options.metrics);
+  return {
+    paths,
+    notFound: fixedRoute('404 Not Found', 'Not Found\n'),
+    methodNotAllowed: fixedRoute('405 Method Not Allowed', 'Method Not Allowed\n', ALLOW),
+    options: fixedRoute('204 No Content', null, ALLOW),
+    ...(options.observe === undefined ? {} : { observe: options.observe }),
+  };
+}
+
+export function emptyReply(): ProbeReply {
+  return {
+    statusLine: OK,
+    contentType: null,
+    allow: null,
+    retryAfter: null,
+    body: new Uint8Array(0),
+    length: 0,
+  };
+}
+
+/** Puts a rendered text into a reply. */
+export function fillText(
+  reply: ProbeReply,
+  statusLine: string,
+  contentType: string,
+  text: string,
+): ProbeReply {
+  reply.statusLine = statusLine;
+  reply.contentType = contentType;
+  reply.body = new TextEncoder().encode(text);
+  reply.length = reply.body.length;
+  return reply;
+}
+
+function fixedRoute(statusLine: string, text: string | null, allow: string | null = null): ProbeRoute {
+  const reply = emptyReply();
+  if (text !== null) fillText(reply, statusLine, TEXT_TYPE, text);
+  reply.statusLine = statusLine;
+  reply.allow = allow;
+  return () => reply;
+}
+
+/** Renders on change, fills the clock fields on every call; allocates nothing in between. */
+function cachedRoute(route: Route, { evaluator, details, refreshLive }: RoutesOptions): ProbeRoute {
+  const { moment } = evaluator;
+  const reply = emptyReply();
+  const isDocument = route.dependsOn === 'document';
+  const generation = isDocument ? evaluator.documentGeneration : evaluator.verdictGeneration;
+  let rendered = -1;
+  let template: Template | null = null;
+
+  function load(answer: Reply): Template {
+    reply.statusLine = answer.statusLine;
+    reply.contentType = answer.contentType;
+    if (reply.body.length < answer.body.capacity) reply.body = new Uint8Array(answer.body.capacity);
+    return answer.body;
+  }
+
+  return (request: ProbeRequest): ProbeReply => {
+    evaluator.update();
+    if (isDocument) refreshLive(moment);
+    if (route.verbose !== undefined && wantsVerbose(request)) {
+      // Rare and for people: rendered afresh, and the cached reply with it.
+      rendered = -1;
+      reply.length = load(route.verbose(evaluator.view(), details)).render(reply.body, moment);
+      return reply;
+    }
+    if (template === null || rendered !== generation()) {
+      template = load(route.render(evaluator.view(), details));
+      rendered = generation();
+    }
+    reply.length = template.render(reply.body, moment);
+    return reply;
+  };
+}
+
+function wantsVerbose(request: ProbeRequest): boolean {
+  const query = request.query();
+  return query !== '' && /(^|&)verbose(=|&|$)/.test(query);
+}
