@@ -1,0 +1,40 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { createAppStore } from '../metrics/app-store.js';
+import type { MetricsInput } from '../metrics/input.js';
+import type { AgentReply, AgentRequest, AgentStart } from './protocol.js';
+import { captureMainStack } from './stack.js';
+
+/** Entry of the agent thread: whatever is heavy or may block, for the probe thread. */
+
+function post(reply: AgentReply, transfer: readonly ArrayBuffer[] = []): void {
+  parentPort?.postMessage(reply, transfer);
+}
+
+const app = createAppStore({
+  errors: { ...(workerData as AgentStart).appErrors },
+  onMalformed: (message) =>
+    post({ kind: 'notice', message: `metrics of the application left out: ${message}` }),
+});
+const encoder = new TextEncoder();
+
+async function answerMetrics(id: number, input: MetricsInput, agentRestarts: number): Promise<void> {
+  // Loaded here and not at the top: prom-client costs 25 ms, and a stall capture must not wait for it.
+  const { renderText } = await import('../metrics/render.js');
+  const merged = app.take(input.nowMs);
+  const body = encoder.encode((await renderText(input, { agentRestarts, app: merged.self })) + merged.text);
+  post({ kind: 'metrics', id, body, appErrors: app.errors }, [body.buffer]);
+}
+
+async function answer(request: Exclude<AgentRequest, { kind: 'app-port' }>): Promise<void> {
+  try {
+    if (request.kind === 'metrics') await answerMetrics(request.id, request.input, request.agentRestarts);
+    else post({ kind: 'stall', id: request.id, result: await captureMainStack(request.input) });
+  } catch (error) {
+    post({ kind: 'failed', id: request.id, message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+parentPort?.on('message', (request: AgentRequest) => {
+  if (request.kind === 'app-port') app.attach(request.port);
+  else void answer(request);
+});
