@@ -1,7 +1,10 @@
 import { InferenceHealthError } from '../errors.js';
 import { createHttpServer } from './http.js';
 import type { ProbeServer, ProbeServerOptions } from './server.js';
+import { createUwsServer } from './uws.js';
+import type { UwsModule } from './uws-types.js';
 
+/** `auto`: uWebSockets.js where it loads, else node:http. */
 export type HttpEngineChoice = 'auto' | 'uws' | 'http';
 
 export interface LoadedHttpEngine {
@@ -11,7 +14,60 @@ export interface LoadedHttpEngine {
   readonly note: string;
 }
 
+/**
+ * Loads the HTTP engine; synchronous, 4 to 20 ms where it loads uWebSockets.js.
+ *
+ * @throws InferenceHealthError `ERR_CONFIG_INVALID` if `choice` is not one of the three, or is `uws` and that does not load.
+ */
 export function loadHttpEngine(choice: HttpEngineChoice, options: ProbeServerOptions = {}): LoadedHttpEngine {
-  if (choice === 'uws') throw new InferenceHealthError('ERR_CONFIG_INVALID', 'uws is not here yet');
-  return { engine: 'http', server: createHttpServer(options), note: 'node:http' };
+  if (choice === 'http') {
+    return { engine: 'http', server: createHttpServer(options), note: 'node:http, as configured' };
+  }
+  if (choice !== 'auto' && choice !== 'uws') {
+    throw new InferenceHealthError(
+      'ERR_CONFIG_INVALID',
+      `expected \`httpEngine\` to be 'auto', 'uws' or 'http', got ${JSON.stringify(choice)}`,
+    );
+  }
+  const tried: string[] = [];
+  for (const name of uwsPackages()) {
+    try {
+      const server = createUwsServer(loadUws(name), options);
+      return { engine: 'uws', server, note: `uWebSockets.js from ${name}` };
+    } catch (error) {
+      tried.push(`${name}: ${reasonOf(error)}`);
+    }
+  }
+  const report = `uWebSockets.js did not load (${tried.join('; ')})`;
+  if (choice === 'uws') {
+    throw new InferenceHealthError(
+      'ERR_CONFIG_INVALID',
+      `\`httpEngine\` is 'uws', but ${report}. Install one of these packages for this platform, or use 'auto' or 'http'.`,
+    );
+  }
+  return { engine: 'http', server: createHttpServer(options), note: `node:http, since ${report}` };
+}
+
+/** The application's own copy first; then the registry's republication, one package a platform and Node major. */
+function uwsPackages(): readonly string[] {
+  const major = process.versions.node.split('.', 1)[0];
+  return ['uWebSockets.js', `@uwsjs/${process.platform}-${process.arch}-${major}`];
+}
+
+function loadUws(name: string): UwsModule {
+  const loaded: unknown = require(name);
+  const uws = loaded as Partial<UwsModule>;
+  if (typeof uws.App !== 'function' || typeof uws.LIBUS_LISTEN_EXCLUSIVE_PORT !== 'number') {
+    throw new Error(
+      'not a version of uWebSockets.js that can be used: no App, or no LIBUS_LISTEN_EXCLUSIVE_PORT',
+    );
+  }
+  return uws as UwsModule;
+}
+
+/** The first line says what is missing; Node adds the whole require stack below it. */
+function reasonOf(error: unknown): string {
+  if ((error as NodeJS.ErrnoException | null)?.code === 'MODULE_NOT_FOUND') return 'not installed';
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split('\n', 1)[0] ?? '';
 }

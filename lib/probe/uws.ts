@@ -1,0 +1,145 @@
+import { createServer } from 'node:net';
+import { failureFromErrno, listenFailure } from './listen-failure.js';
+import { lacksAddressFamily, listenHosts } from './listen-host.js';
+import type { ListenResult, ListenTarget, ProbeRoutes, ProbeServer, ProbeServerOptions } from './server.js';
+import { claimUnixSocket } from './unix-socket.js';
+import { routeUws } from './uws-routes.js';
+import type { UwsApp, UwsListenSocket, UwsModule } from './uws-types.js';
+
+interface Listener {
+  readonly app: UwsApp;
+  readonly release: () => void;
+}
+
+/**
+ * The fast engine: uWebSockets.js on the probe thread's own loop.
+ *
+ * Its teardown is unforgiving. A worker that ends while an app is open aborts the whole process ("uv_loop_close() while
+ * having open handles"), so the thread's entry calls `close` in its process 'exit' listener, the main thread asks for it
+ * in its own, and nobody calls `terminate()`.
+ */
+export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}): ProbeServer {
+  uws._cfg?.('silent');
+  const listeners = new Set<Listener>();
+  let connections = 0;
+  let isClosed = false;
+
+  function newApp(routes: ProbeRoutes): UwsApp {
+    const app = uws.App();
+    app.filter((_response, count) => {
+      connections += count;
+    });
+    routeUws(app, routes, options.onError);
+    return app;
+  }
+
+  async function listen(target: ListenTarget, routes: ProbeRoutes): Promise<ListenResult> {
+    if (isClosed) return closedFailure(target);
+    const app = newApp(routes);
+    // Known from the start, so that `close()` in the middle of an attempt closes it too.
+    const listener: Listener = { app, release: () => undefined };
+    listeners.add(listener);
+    try {
+      const result =
+        target.kind === 'unix' ? await openUnix(listener, target) : await openTcp(listener, target);
+      if (!result.ok) drop(listener);
+      return isClosed ? closedFailure(target) : result;
+    } catch (error) {
+      drop(listener);
+      return { ok: false, failure: failureFromErrno(target, undefined, String(error)) };
+    }
+  }
+
+  async function openTcp({ app }: Listener, target: ListenTarget & { kind: 'tcp' }): Promise<ListenResult> {
+    const hosts = listenHosts(target);
+    if ('code' in hosts) return { ok: false, failure: hosts };
+    let cause: string | null | undefined;
+    for (const host of hosts) {
+      let socket = bindTcp(uws, app, host, target.port);
+      if (socket === false) {
+        cause = await bindErrno({ host, port: target.port });
+        if (isClosed) return closedFailure(target);
+        // node:net could bind it: whoever held the port has just gone.
+        if (cause === null) socket = bindTcp(uws, app, host, target.port);
+      }
+      if (socket !== false) {
+        return { ok: true, bound: { kind: 'tcp', host, port: uws.us_socket_local_port(socket) } };
+      }
+      if (!lacksAddressFamily(cause ?? undefined)) break;
+    }
+    return { ok: false, failure: failureFromErrno(target, cause ?? undefined) };
+  }
+
+  async function openUnix(
+    listener: Listener,
+    target: ListenTarget & { kind: 'unix' },
+  ): Promise<ListenResult> {
+    const claimed = await claimUnixSocket(target);
+    if (!claimed.ok) return claimed;
+    const { claim } = claimed;
+    if (isClosed) {
+      claim.abandon();
+      return closedFailure(target);
+    }
+    if (bindUnix(listener.app, claim.bindPath) === false) {
+      const cause = await bindErrno({ path: claim.bindPath });
+      claim.abandon();
+      return { ok: false, failure: failureFromErrno(target, cause ?? undefined) };
+    }
+    const failure = claim.publish();
+    if (failure !== null) return { ok: false, failure };
+    listeners.delete(listener);
+    listeners.add({ app: listener.app, release: claim.release });
+    return { ok: true, bound: { kind: 'unix', path: target.path } };
+  }
+
+  function drop(listener: Listener): void {
+    if (!listeners.delete(listener)) return;
+    closeListener(listener);
+  }
+
+  return {
+    engine: 'uws',
+    listen,
+    connections: () => connections,
+    close() {
+      isClosed = true;
+      for (const listener of listeners) drop(listener);
+    },
+  };
+}
+
+function closeListener({ app, release }: Listener): void {
+  release();
+  // `us_listen_socket_close` would leave keep-alive connections open and answered; this ends everything.
+  app.close();
+}
+
+function bindTcp(uws: UwsModule, app: UwsApp, host: string, port: number): UwsListenSocket | false {
+  let bound: UwsListenSocket | false = false;
+  app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
+    bound = socket;
+  });
+  return bound;
+}
+
+function bindUnix(app: UwsApp, path: string): UwsListenSocket | false {
+  let bound: UwsListenSocket | false = false;
+  app.listen_unix((socket) => {
+    bound = socket;
+  }, path);
+  return bound;
+}
+
+/** Why an address cannot be had: uWebSockets.js gives no cause, so node:net tries the same. Null if it can be had. */
+function bindErrno(address: { host: string; port: number } | { path: string }): Promise<string | null> {
+  return new Promise((settle) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
+    server.listen({ ...address, exclusive: true }, () => server.close(() => settle(null)));
+  });
+}
+
+function closedFailure(target: ListenTarget): ListenResult {
+  return { ok: false, failure: listenFailure(target, 'ERR_CLOSED', 'the probe server is closed.') };
+}
