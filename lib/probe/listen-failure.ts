@@ -12,6 +12,10 @@ export function listenFailure(target: ListenTarget, code: ErrorCode, reason: str
   return { code, message: `Cannot listen on ${targetName(target)}: ${reason}` };
 }
 
+export function closedFailure(target: ListenTarget): ListenFailure {
+  return listenFailure(target, 'ERR_CLOSED', 'the probe server is closed.');
+}
+
 /** Names the cause that the system gave, and what to do about it. */
 export function failureFromErrno(
   target: ListenTarget,

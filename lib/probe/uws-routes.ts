@@ -1,4 +1,5 @@
 import { INTERNAL_ERROR, OTHER_PATH } from './reply.js';
+import { safeReport } from './report.js';
 import type { ProbeReply, ProbeRequest, ProbeRoute, ProbeRoutes, ProbeServerOptions } from './server.js';
 import type { UwsApp, UwsRequest, UwsResponse } from './uws-types.js';
 
@@ -15,6 +16,7 @@ interface Endpoint {
 /** Registers every path by itself, so that the usual request makes no string: neither its method nor its URL is read. */
 export function routeUws(app: UwsApp, routes: ProbeRoutes, onError: ProbeServerOptions['onError']): void {
   const { observe } = routes;
+  const report = safeReport(onError);
   const notFound = endpointOf(OTHER_PATH, routes.notFound);
   const options = endpointOf(OTHER_PATH, routes.options);
   /** Paths that uWebSockets.js would take for patterns. */
@@ -120,14 +122,6 @@ export function routeUws(app: UwsApp, routes: ProbeRoutes, onError: ProbeServerO
       observe?.(endpoint.path, INTERNAL_ERROR.statusLine, performance.now() - startedAt);
     } catch {
       // The answer was complete already, or the connection is gone.
-    }
-  }
-
-  function report(error: unknown): void {
-    try {
-      onError?.(error);
-    } catch {
-      // A failing log must not end the probe thread.
     }
   }
 }

@@ -16,7 +16,7 @@ export interface UwsApp {
   head(pattern: string, handler: UwsHandler): UwsApp;
   any(pattern: string, handler: UwsHandler): UwsApp;
   /** Called with +1 when a connection opens and −1 when it ends. */
-  filter(handler: (response: UwsResponse, count: number) => void): UwsApp;
+  filter(handler: (response: UwsResponse, change: number) => void): UwsApp;
   /** Calls back before it returns, with false and no cause if the address cannot be had. */
   listen(
     host: string,

@@ -1,10 +1,10 @@
 import { createServer } from 'node:net';
-import { failureFromErrno, listenFailure } from './listen-failure.js';
+import { closedFailure, failureFromErrno } from './listen-failure.js';
 import { lacksAddressFamily, listenHosts } from './listen-host.js';
 import type { ListenResult, ListenTarget, ProbeRoutes, ProbeServer, ProbeServerOptions } from './server.js';
 import { claimUnixSocket } from './unix-socket.js';
 import { routeUws } from './uws-routes.js';
-import type { UwsApp, UwsListenSocket, UwsModule } from './uws-types.js';
+import type { UwsApp, UwsListenSocket, UwsModule, UwsResponse } from './uws-types.js';
 
 interface Listener {
   readonly app: UwsApp;
@@ -24,17 +24,19 @@ export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}
   let connections = 0;
   let isClosed = false;
 
+  function countConnection(_response: UwsResponse, change: number): void {
+    connections += change;
+  }
+
   function newApp(routes: ProbeRoutes): UwsApp {
     const app = uws.App();
-    app.filter((_response, count) => {
-      connections += count;
-    });
+    app.filter(countConnection);
     routeUws(app, routes, options.onError);
     return app;
   }
 
   async function listen(target: ListenTarget, routes: ProbeRoutes): Promise<ListenResult> {
-    if (isClosed) return closedFailure(target);
+    if (isClosed) return { ok: false, failure: closedFailure(target) };
     const app = newApp(routes);
     // Known from the start, so that `close()` in the middle of an attempt closes it too.
     const listener: Listener = { app, release: () => undefined };
@@ -43,7 +45,7 @@ export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}
       const result =
         target.kind === 'unix' ? await openUnix(listener, target) : await openTcp(listener, target);
       if (!result.ok) drop(listener);
-      return isClosed ? closedFailure(target) : result;
+      return isClosed ? { ok: false, failure: closedFailure(target) } : result;
     } catch (error) {
       drop(listener);
       return { ok: false, failure: failureFromErrno(target, undefined, String(error)) };
@@ -58,7 +60,7 @@ export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}
       let socket = bindTcp(uws, app, host, target.port);
       if (socket === false) {
         cause = await bindErrno({ host, port: target.port });
-        if (isClosed) return closedFailure(target);
+        if (isClosed) return { ok: false, failure: closedFailure(target) };
         // node:net could bind it: whoever held the port has just gone.
         if (cause === null) socket = bindTcp(uws, app, host, target.port);
       }
@@ -79,7 +81,7 @@ export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}
     const { claim } = claimed;
     if (isClosed) {
       claim.abandon();
-      return closedFailure(target);
+      return { ok: false, failure: closedFailure(target) };
     }
     if (bindUnix(listener.app, claim.bindPath) === false) {
       const cause = await bindErrno({ path: claim.bindPath });
@@ -138,8 +140,4 @@ function bindErrno(address: { host: string; port: number } | { path: string }): 
     server.once('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
     server.listen({ ...address, exclusive: true }, () => server.close(() => settle(null)));
   });
-}
-
-function closedFailure(target: ListenTarget): ListenResult {
-  return { ok: false, failure: listenFailure(target, 'ERR_CLOSED', 'the probe server is closed.') };
 }
