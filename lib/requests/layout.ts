@@ -9,7 +9,7 @@ const MAGIC = 0x49484c54;
 const LAYOUT_VERSION = 1;
 
 /** Word offsets in the header. */
-const HEADER = { magic: 0, version: 1, closed: 2, slotsUsed: 3, startedMs: 4, id: 6 } as const;
+const HEADER = { magic: 0, version: 1, closed: 2, slotsUsed: 3, startedMs: 4, id: 6, claims: 8 } as const;
 const HEADER_WORDS = 32;
 
 /**
@@ -18,14 +18,14 @@ const HEADER_WORDS = 32;
  * Totals stay when a slot changes hands: the next owner counts on, so process totals never go back.
  */
 export const SLOT = {
-  /** 0 free, worker_threads' threadId + 1 (never used twice in a process), or {@link RELEASING}. */
+  /** {@link FREE}, the number of the claim (no two are equal, also of one thread), or {@link RELEASING}. */
   owner: 0,
-  /** The kernel's thread id, 0 where not known. */
-  kernelTid: 1,
   /** Changes with everything that is counted. */
-  version: 2,
+  version: 1,
   /** Requests in flight. */
-  active: 3,
+  active: 2,
+  /** worker_threads' threadId + 1, 0 while not known; like the next one, written once the slot is claimed. */
+  thread: 3,
   started: 4,
   completed: 6,
   failed: 8,
@@ -36,6 +36,8 @@ export const SLOT = {
   durationSum: 14,
   /** {@link DURATION_BUCKETS} counters of two words. */
   durations: 16,
+  /** The kernel's id of the owner's thread, 0 where not known. */
+  kernelTid: 62,
   minute: 64,
 } as const;
 
@@ -63,7 +65,7 @@ export const BUCKET = {
 export const BUCKET_WORDS = BUCKET.scale + SCALE_STEPS;
 export const SLOT_WORDS = SLOT.minute + MINUTE_BUCKETS * BUCKET_WORDS;
 
-if (SLOT.durations + DURATION_BUCKETS * COUNTER64_WORDS > SLOT.minute)
+if (SLOT.durations + DURATION_BUCKETS * COUNTER64_WORDS > SLOT.kernelTid)
   throw new Error('the slot overlaps itself');
 
 /** One thread's view of the block: the buffer is shared, this object is not. */
@@ -114,6 +116,11 @@ export function noteSlotUsed(block: RequestsBlock, index: number): void {
     if (used > index || Atomics.compareExchange(block.words, HEADER.slotsUsed, used, index + 1) === used)
       return;
   }
+}
+
+/** A number that no claim of a slot has had before. */
+export function nextClaim(block: RequestsBlock): number {
+  return Atomics.add(block.words, HEADER.claims, 1) + 1;
 }
 
 /** Set when the health that made the block is closed; nobody attaches any more. */

@@ -27,6 +27,9 @@ export interface MinuteSums {
 
 /** What the sums hold of one slot's buckets, to be taken out again when a bucket changes or leaves the minute. */
 interface SlotCopy {
+  /** The slot's version and the second when it was last looked at: nothing to do while both are the same. */
+  seenVersion: number;
+  seenSecond: number;
   readonly second: Int32Array;
   readonly version: Int32Array;
   readonly sums: Float64Array;
@@ -41,6 +44,8 @@ const SUMS = 4;
 
 function createCopy(): SlotCopy {
   return {
+    seenVersion: 0,
+    seenSecond: 0,
     second: new Int32Array(MINUTE_BUCKETS),
     version: new Int32Array(MINUTE_BUCKETS),
     sums: new Float64Array(MINUTE_BUCKETS * SUMS),
@@ -119,7 +124,12 @@ export function createMinuteReader(block: RequestsBlock): { read(second: number)
           copy = createCopy();
           copies.push(copy);
         }
-        const first = slotBase(slot) + SLOT.minute;
+        const base = slotBase(slot);
+        const version = Atomics.load(words, base + SLOT.version);
+        if (copy.seenSecond === second && copy.seenVersion === version) continue;
+        copy.seenSecond = second;
+        copy.seenVersion = version;
+        const first = base + SLOT.minute;
         for (let bucket = 0; bucket < MINUTE_BUCKETS; bucket += 1) {
           refresh(copy, bucket, first + bucket * BUCKET_WORDS, second);
         }

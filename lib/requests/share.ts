@@ -1,7 +1,7 @@
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { InferenceHealthError } from '../errors.js';
 import { isRequestsBlockClosed, MAX_SLOTS, openRequestsBlock, type RequestsBlock } from './layout.js';
-import { claimSlot, releaseOwnSlot } from './slots.js';
+import { claimSlot, releaseSlot } from './slots.js';
 import { type CountedRequest, createTracker, type RequestHandle } from './tracker.js';
 
 /** Where `startHealth` leaves the token for threads that are started later. */
@@ -68,8 +68,8 @@ export function attachThread(block: RequestsBlock, clock: () => number): ThreadR
 }
 
 function claim(block: RequestsBlock, clock: () => number): Attachment {
-  const slot = claimSlot(block);
-  if (slot === null) {
+  const claimed = claimSlot(block);
+  if (claimed === null) {
     throw new InferenceHealthError(
       'ERR_CONFIG_INVALID',
       `attachHealth: ${MAX_SLOTS} threads of this process count requests already, and that is the most there can be; ` +
@@ -79,12 +79,12 @@ function claim(block: RequestsBlock, clock: () => number): Attachment {
   const detach = (): void => {
     process.off('exit', detach);
     attachments.delete(block.id);
-    releaseOwnSlot(block, slot, clock());
+    releaseSlot(block, claimed, clock());
   };
   // Runs when the thread ends by itself, by process.exit or by an error. After terminate() nothing runs here: then the
   // probe thread finds the thread gone (releaseDeadThreads).
   process.on('exit', detach);
-  return { begin: createTracker(block, slot, clock).begin, detach, users: 0 };
+  return { begin: createTracker(block, claimed, clock).begin, detach, users: 0 };
 }
 
 export interface AttachedHealth {

@@ -4,6 +4,7 @@ import { add64 } from './counter64.js';
 import {
   FREE,
   MAX_SLOTS,
+  nextClaim,
   noteSlotUsed,
   RELEASING,
   type RequestsBlock,
@@ -23,24 +24,30 @@ function kernelThreadId(): number {
   }
 }
 
+export interface SlotClaim {
+  readonly slot: number;
+  readonly owner: number;
+}
+
 /** Claims the first free slot for the calling thread; null when {@link MAX_SLOTS} threads count already. */
-export function claimSlot(block: RequestsBlock): number | null {
-  const owner = threadId + 1;
+export function claimSlot(block: RequestsBlock): SlotClaim | null {
+  const owner = nextClaim(block);
   for (let slot = 0; slot < MAX_SLOTS; slot += 1) {
     const base = slotBase(slot);
     if (Atomics.compareExchange(block.words, base + SLOT.owner, FREE, owner) !== FREE) continue;
     Atomics.store(block.words, base + SLOT.kernelTid, kernelThreadId());
+    Atomics.store(block.words, base + SLOT.thread, threadId + 1);
     noteSlotUsed(block, slot);
-    return slot;
+    return { slot, owner };
   }
   return null;
 }
 
 /**
- * Frees a slot if `owner` still has it. Its totals stay; requests in flight count as failed from now on, since nobody
+ * Frees a slot if the claim still holds. Its totals stay; requests in flight count as failed from now on, since nobody
  * will ever see them end. Of several threads that try, one does it.
  */
-function releaseSlot(block: RequestsBlock, slot: number, owner: number, nowMs: number): boolean {
+export function releaseSlot(block: RequestsBlock, { slot, owner }: SlotClaim, nowMs: number): boolean {
   const { words } = block;
   const base = slotBase(slot);
   if (Atomics.compareExchange(words, base + SLOT.owner, owner, RELEASING) !== owner) return false;
@@ -52,6 +59,7 @@ function releaseSlot(block: RequestsBlock, slot: number, owner: number, nowMs: n
   Atomics.store(words, base + SLOT.active, 0);
   bump(words, base + SLOT.version, 1);
   // Before the slot is free: the next owner must not be taken for this one.
+  Atomics.store(words, base + SLOT.thread, 0);
   Atomics.store(words, base + SLOT.kernelTid, 0);
   Atomics.store(words, base + SLOT.owner, FREE);
   return true;
@@ -59,33 +67,29 @@ function releaseSlot(block: RequestsBlock, slot: number, owner: number, nowMs: n
 
 /** Frees every slot of a thread, given by its worker_threads id; returns how many there were. */
 export function releaseThread(block: RequestsBlock, id: number, nowMs: number): number {
-  return release(block, nowMs, (slot) => Atomics.load(block.words, slotBase(slot) + SLOT.owner) === id + 1);
+  return releaseWhere(block, nowMs, (base) => Atomics.load(block.words, base + SLOT.thread) === id + 1);
 }
 
 /**
  * Frees the slots of threads that have ended in whatever way; returns how many. It asks the kernel, not the thread, so it
  * works after `terminate()` and while any other thread is blocked; 3 µs per attached thread, so about once a second.
- * Without /proc (not Linux) it finds nothing: there {@link watchWorkers} and the thread's own exit do it.
+ * Without /proc (not Linux) it finds nothing: there `watchWorkers` and the thread's own exit do it.
  */
 export function releaseDeadThreads(block: RequestsBlock, nowMs: number): number {
-  return release(block, nowMs, (slot) => {
-    const tid = Atomics.load(block.words, slotBase(slot) + SLOT.kernelTid);
+  return releaseWhere(block, nowMs, (base) => {
+    const tid = Atomics.load(block.words, base + SLOT.kernelTid);
     return tid > 0 && !existsSync(`/proc/self/task/${tid}`) && existsSync('/proc/self/task');
   });
 }
 
-function release(block: RequestsBlock, nowMs: number, isDue: (slot: number) => boolean): number {
+function releaseWhere(block: RequestsBlock, nowMs: number, isDue: (base: number) => boolean): number {
   let released = 0;
   const used = slotsUsed(block);
   for (let slot = 0; slot < used; slot += 1) {
-    // Owner before the test: if the slot changes hands meanwhile, the owner has changed and nothing is freed.
-    const owner = Atomics.load(block.words, slotBase(slot) + SLOT.owner);
-    if (owner > FREE && isDue(slot) && releaseSlot(block, slot, owner, nowMs)) released += 1;
+    const base = slotBase(slot);
+    // Owner before the test: if the slot changes hands meanwhile, the claim has changed and nothing is freed.
+    const owner = Atomics.load(block.words, base + SLOT.owner);
+    if (owner > FREE && isDue(base) && releaseSlot(block, { slot, owner }, nowMs)) released += 1;
   }
   return released;
-}
-
-/** Requests in flight on the calling thread's own slot end with it: see {@link releaseSlot}. */
-export function releaseOwnSlot(block: RequestsBlock, slot: number, nowMs: number): void {
-  releaseSlot(block, slot, threadId + 1, nowMs);
 }

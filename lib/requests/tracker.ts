@@ -3,6 +3,7 @@ import { add64, addLarge64, MAX_ADD } from './counter64.js';
 import { durationBucket } from './durations.js';
 import { type RequestsBlock, SLOT, secondOf, slotBase } from './layout.js';
 import { bump, countEnded, countTokens } from './minute.js';
+import type { SlotClaim } from './slots.js';
 
 /** One request that is being counted. All methods may be called at any time; the first `end` or `fail` decides. */
 export interface RequestHandle {
@@ -116,13 +117,13 @@ const UNCOUNTED = new Handle(null, 0);
 
 /**
  * Counts the requests of one thread into its slot.
- * @param slot index that this thread has claimed.
+ * @param claim a slot that this thread has claimed.
  * @param clock monotonic milliseconds, the same on all threads of the process.
  */
-export function createTracker(block: RequestsBlock, slot: number, clock: () => number): RequestTracker {
-  const base = slotBase(slot);
+export function createTracker(block: RequestsBlock, claim: SlotClaim, clock: () => number): RequestTracker {
+  const base = slotBase(claim.slot);
   const words = block.words;
-  const writer: Writer = { block, words, base, owner: Atomics.load(words, base + SLOT.owner), clock };
+  const writer: Writer = { block, words, base, owner: claim.owner, clock };
   return {
     begin() {
       if (!ownsSlot(writer)) return UNCOUNTED;
