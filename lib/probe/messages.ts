@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/options.js';
 import type { BuildInfo, StallView } from '../dialects/view.js';
 import type { StatusEvent } from '../status/events.js';
@@ -10,6 +11,8 @@ export interface ProbeThreadData {
   readonly build: BuildInfo;
   readonly state: State;
   readonly loop: number;
+  /** Written by a timer of the main thread; only without the addon. */
+  readonly heartbeat: SharedArrayBuffer | null;
   /** Highest id among the events that `state` already contains. */
   readonly lastEventId: number;
   /** Request counters. */
@@ -24,12 +27,12 @@ export interface ProbeThreadData {
 }
 
 /** Int32 slots of the control buffer. */
-export const CONTROL = { closed: 0, heartbeat: 1 } as const;
-export const CONTROL_SLOTS = 4;
+export const CONTROL = { closed: 0 } as const;
+export const CONTROL_SLOTS = 1;
 
 export type ToProbe =
   | { readonly type: 'event'; readonly id: number; readonly event: StatusEvent }
-  | { readonly type: 'application-metrics'; readonly text: string; readonly atMs: number }
+  | { readonly type: 'scrape'; readonly id: number }
   | { readonly type: 'close' };
 
 export type FromProbe =
@@ -43,7 +46,9 @@ export type FromProbe =
   /** The state after a change that a person would notice, with the last event of the main thread that it contains. */
   | { readonly type: 'state'; readonly state: State; readonly lastEventId: number }
   | { readonly type: 'stall'; readonly stall: StallView }
-  | { readonly type: 'scraped' }
+  /** Far end of the port for the application's metrics. */
+  | { readonly type: 'metrics-port'; readonly port: MessagePort }
+  | { readonly type: 'metrics'; readonly id: number; readonly body: Uint8Array | null }
   | {
       readonly type: 'log';
       readonly level: 'debug' | 'info' | 'warn' | 'error';

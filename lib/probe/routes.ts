@@ -1,4 +1,4 @@
-import { type DialectName, routesOf } from '../dialects/index.js';
+import { DIALECT_NAMES, type DialectName, routesOf } from '../dialects/index.js';
 import { OK, TEXT_TYPE } from '../dialects/status-lines.js';
 import type { Moment, Template } from '../dialects/template.js';
 import type { Details, Reply, Route } from '../dialects/view.js';
@@ -16,6 +16,18 @@ export interface RoutesOptions {
   /** Fills the request counters of `moment.live`; called before a document is answered. */
   readonly refreshLive: (moment: Moment) => void;
   readonly observe?: ProbeRoutes['observe'];
+}
+
+/** Label values of the probe counters, in the order of their slots; the last takes everything else. */
+export const PROBE_ROUTE_LABELS: readonly string[] = [
+  ...new Set([...DIALECT_NAMES.flatMap((dialect) => Object.keys(routesOf(dialect))), METRICS_PATH]),
+  'other',
+];
+const LABEL_INDEX = new Map(PROBE_ROUTE_LABELS.map((label, index) => [label, index]));
+
+/** Index into {@link PROBE_ROUTE_LABELS}; what is not a path of ours counts as the last. */
+export function routeIndex(path: string): number {
+  return LABEL_INDEX.get(path) ?? PROBE_ROUTE_LABELS.length - 1;
 }
 
 /** The routes of one listener, each with its rendered template. */

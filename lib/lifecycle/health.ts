@@ -1,0 +1,45 @@
+import type { EventEmitter } from 'node:events';
+import type { BoundListener } from '../probe/server.js';
+import type { ShareToken } from '../requests/share.js';
+import type { RequestHandle } from '../requests/tracker.js';
+import type { CheckFunction, CheckHandle, CheckOptions } from './checks.js';
+import type { Claim, ComponentHandle, EndpointHandle, Hold } from './claims.js';
+import type { HealthEvents, HealthStatus } from './emitter.js';
+import type { HandlerOptions, HealthHandler } from './handler.js';
+
+/** A running health service; `startHealth` makes it. */
+export interface Health extends Pick<EventEmitter<HealthEvents>, 'on' | 'once' | 'off'> {
+  /** Addresses that answer, in the order of the configuration; port 0 shows the port that was taken. */
+  readonly listeners: readonly BoundListener[];
+  /** HTTP engine of the probe thread. */
+  readonly httpEngine: 'uws' | 'http';
+  /** Whether the C++ addon observes the host and the loop; false: the JavaScript fallback does. */
+  readonly native: boolean;
+  readonly model: Claim;
+  readonly engine: Claim;
+  /** A component of the application's own. Throws ERR_CONFIG_INVALID for names that the library observes itself. */
+  component(name: string): ComponentHandle;
+  /** Runs `fn` regularly and reports its result as the component `name`. */
+  check(name: string, fn: CheckFunction, options?: CheckOptions): CheckHandle;
+  /** An endpoint that must be ready for the process to be ready; it is not until `ready()`. */
+  endpoint(name: string): EndpointHandle;
+  /** Holds readiness back until released; reason code `hold.<name>`. */
+  hold(name: string): Hold;
+  readonly requests: {
+    /** Counts a request as in flight until its handle ends. */
+    begin(): RequestHandle;
+  };
+  /** Readiness turns 503 and the phase `draining`; resolves when no request is in flight. */
+  drain(): Promise<void>;
+  /** Takes `drain()` back. */
+  resume(): void;
+  /** Plain data that lets another thread count requests with `attachHealth`. */
+  share(): ShareToken;
+  /** Health on the application's own HTTP port. */
+  handler(options?: HandlerOptions): HealthHandler;
+  /** The status as this thread knows it. */
+  status(): HealthStatus;
+  /** Stops answering probes and ends every thread. Idempotent. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,48 @@
+import type { Config, Logger } from '../config/options.js';
+
+export interface ShutdownPorts {
+  readonly config: NonNullable<Config['shutdown']>;
+  readonly beginDrain: () => void;
+  readonly activeRequests: () => number;
+  readonly close: () => Promise<void>;
+  readonly logger: Logger | null;
+}
+
+const POLL_MS = 20;
+/** sysexits' EX_TEMPFAIL: the drain deadline passed with requests in flight. */
+const EXIT_DEADLINE = 75;
+
+/**
+ * Installs the signal handlers: readiness turns 503, requests in flight finish, the process exits with 0, or with 75
+ * when the grace period is over first. A second signal does not wait any longer. Returns the uninstaller.
+ */
+export function installShutdown({
+  config,
+  beginDrain,
+  activeRequests,
+  close,
+  logger,
+}: ShutdownPorts): () => void {
+  let signalled = 0;
+  async function run(signal: NodeJS.Signals): Promise<void> {
+    const deadlineMs = performance.now() + config.gracePeriodMs;
+    logger?.info({ signal, active: activeRequests() }, 'shutting down');
+    beginDrain();
+    while (activeRequests() > 0 && performance.now() < deadlineMs && signalled < 2) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    const left = activeRequests();
+    if (left > 0)
+      logger?.warn({ active: left }, 'requests were still in flight at the end of the grace period');
+    await close();
+    process.exit(left > 0 ? EXIT_DEADLINE : 0);
+  }
+  const onSignal = (signal: NodeJS.Signals): void => {
+    signalled += 1;
+    if (signalled === 1) void run(signal);
+  };
+  for (const signal of config.signals) process.on(signal, onSignal);
+  return () => {
+    for (const signal of config.signals) process.off(signal, onSignal);
+  };
+}

@@ -1,0 +1,196 @@
+/** The probe thread. It loads an HTTP server and our own code, nothing else, and never touches libuv's pool. */
+import { writeSync } from 'node:fs';
+import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
+import { createAgent } from '../agent/client.js';
+import { InferenceHealthError } from '../errors.js';
+import { createProbeHistogram } from '../metrics/probe-histogram.js';
+import { createMetricsRoute } from '../metrics/route.js';
+import { openSource } from '../native/source.js';
+import { openRequestsBlock } from '../requests/layout.js';
+import { createRequestsReader } from '../requests/reader.js';
+import { releaseDeadThreads } from '../requests/slots.js';
+import { createEvaluator } from './evaluator.js';
+import { type LoadedHttpEngine, loadHttpEngine } from './http-engine.js';
+import { createLive } from './live.js';
+import { CONTROL, type FromProbe, type ProbeThreadData, type ToProbe } from './messages.js';
+import { collectMetrics } from './metrics-input.js';
+import { createPublisher } from './publisher.js';
+import { PROBE_ROUTE_LABELS, probeRoutes, routeIndex } from './routes.js';
+import type { BoundListener } from './server.js';
+import { createStallWatch } from './stall-watch.js';
+
+/** Between probes the thread looks around this often: for status events, stale facts and stalls. */
+const TICK_MS = 250;
+const RELEASE_EVERY_TICKS = 4;
+
+const data = workerData as ProbeThreadData;
+const { config, loop } = data;
+
+function send(message: FromProbe, transfer: readonly TransferListItem[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
+
+type Level = 'debug' | 'info' | 'warn' | 'error';
+
+/** Lines that matter most come while the main thread is stuck: to standard error they do not go through it. */
+function log(level: Level, fields: object, message: string): void {
+  if (!data.logToStderr) send({ type: 'log', level, fields, message });
+  else
+    writeSync(2, `${JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg: message })}\n`);
+}
+
+const onError = (error: unknown): void =>
+  log(
+    'error',
+    { error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+    'error on the probe thread',
+  );
+
+// The listener outlives any error on this thread; a process without probes is worse than one with a logged bug.
+process.on('uncaughtException', onError);
+
+const source = openSource({
+  native: config.native,
+  root: config.root,
+  hz: config.sampleHz,
+  perCore: config.perCore,
+  heartbeat: data.heartbeat,
+});
+const { addon } = source;
+// Without the addon the samples are taken here; with it the main thread has started the sampler already.
+if (!source.native) addon.startSampler({ root: config.root, hz: config.sampleHz, perCore: config.perCore });
+
+const block = openRequestsBlock(data.requests);
+if (block === null) throw new Error('the request counters are not readable');
+const requests = createRequestsReader(block);
+const histogram = createProbeHistogram(PROBE_ROUTE_LABELS, data.probes);
+const evaluator = createEvaluator({
+  source: addon,
+  loop,
+  state: data.state,
+  build: data.build,
+  degradedOk: config.degradedOk,
+  native: source.native,
+});
+
+const agent = createAgent({
+  onAppPort: (port) => send({ type: 'metrics-port', port }, [port]),
+  onNotice: (message) => log('warn', {}, message),
+});
+const watchStall = createStallWatch({
+  agent,
+  source: addon,
+  loop,
+  afterMs: config.stallStackAfterMs,
+  onStall(stall) {
+    evaluator.setLastStall(stall);
+    log('warn', { stall }, `main thread blocked for ${Math.round(stall.busyMs)} ms`);
+    send({ type: 'stall', stall });
+  },
+  onError,
+});
+
+let lastEventId = data.lastEventId;
+const publish = createPublisher((state, id) => send({ type: 'state', state, lastEventId: id }));
+const publishNow = (): void => publish(evaluator.verdict(), evaluator.state(), lastEventId);
+
+const refreshLive = createLive(requests);
+
+let ticks = 0;
+function tick(): void {
+  evaluator.update();
+  publishNow();
+  watchStall(evaluator.busyMs());
+  ticks += 1;
+  if (ticks % RELEASE_EVERY_TICKS === 0)
+    releaseDeadThreads(block as NonNullable<typeof block>, evaluator.moment.monoMs);
+}
+
+function fail(error: unknown): void {
+  const known = error instanceof InferenceHealthError;
+  const message = error instanceof Error ? error.message : String(error);
+  send({ type: 'failed', failure: { code: known ? error.code : 'ERR_CONFIG_INVALID', message } });
+}
+
+let engine: LoadedHttpEngine | null = null;
+let timer: NodeJS.Timeout | undefined;
+const control = new Int32Array(data.control);
+
+function shut(): void {
+  clearInterval(timer);
+  engine?.server.close();
+  if (!source.native) addon.stopSampler();
+  Atomics.store(control, CONTROL.closed, 1);
+  Atomics.notify(control, CONTROL.closed);
+  void agent.close().finally(() => parentPort?.close());
+}
+// However this thread ends, its sockets are closed before its loop is: uWebSockets.js aborts the process otherwise.
+process.on('exit', () => engine?.server.close());
+
+parentPort?.on('message', (message: ToProbe) => {
+  switch (message.type) {
+    case 'event':
+      evaluator.apply(message.event);
+      lastEventId = message.id;
+      evaluator.update();
+      publishNow();
+      break;
+    case 'scrape':
+      agent.renderMetrics(collect()).then(
+        (body) => send({ type: 'metrics', id: message.id, body }),
+        () => send({ type: 'metrics', id: message.id, body: null }),
+      );
+      break;
+    case 'close':
+      shut();
+      break;
+  }
+});
+
+const collect = () =>
+  collectMetrics({
+    evaluator,
+    source: addon,
+    loop,
+    native: source.native,
+    perCore: config.perCore,
+    httpEngine: engine?.engine ?? 'none',
+    version: data.build.inference_health_version,
+    requests,
+    probes: () => histogram.snapshot(engine?.server.connections() ?? 0),
+    replacements: data.replacements,
+  });
+
+async function start(): Promise<void> {
+  const loaded = loadHttpEngine(config.httpEngine, { onError });
+  engine = loaded;
+  const metrics = createMetricsRoute(agent, collect);
+  const listeners: BoundListener[] = [];
+  evaluator.update();
+  for (const listener of config.listeners) {
+    const routes = probeRoutes({
+      evaluator,
+      dialect: listener.dialect,
+      details: listener.details,
+      metrics,
+      refreshLive,
+      observe: (path, statusLine, durationMs) =>
+        histogram.observe(routeIndex(path), statusLine.charCodeAt(0) - 48, durationMs),
+    });
+    const result = await loaded.server.listen(listener, routes);
+    if (!result.ok) {
+      send({ type: 'failed', failure: result.failure });
+      shut();
+      return;
+    }
+    listeners.push(result.bound);
+  }
+  send({ type: 'listening', listeners, engine: loaded.engine, note: loaded.note });
+  publishNow();
+  timer = setInterval(tick, TICK_MS);
+}
+
+start().catch((error: unknown) => {
+  fail(error);
+  shut();
+});

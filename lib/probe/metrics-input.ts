@@ -1,0 +1,88 @@
+import type { MetricsInput, ProbeInput } from '../metrics/input.js';
+import type { NativeAddon } from '../native/addon.js';
+import {
+  CORES_BUSY_RATIO,
+  CORES_COUNT,
+  CORES_SLOTS,
+  HOST_FIELDS,
+  LOOP,
+  LOOP_FIELDS,
+} from '../native/layout.js';
+import { DURATION_BOUNDS_MS } from '../requests/durations.js';
+import type { RequestsReader } from '../requests/reader.js';
+import type { Evaluator } from './evaluator.js';
+
+export interface CollectOptions {
+  readonly evaluator: Evaluator;
+  readonly source: NativeAddon;
+  readonly loop: number;
+  readonly native: boolean;
+  readonly perCore: boolean;
+  readonly httpEngine: string;
+  readonly version: string;
+  readonly requests: RequestsReader;
+  readonly probes: () => ProbeInput;
+  readonly replacements: number;
+}
+
+/** Takes the input of one scrape: copies, because the agent thread gets them. */
+export function collectMetrics(options: CollectOptions): MetricsInput {
+  const { evaluator, source } = options;
+  evaluator.update();
+  const { monoMs: nowMs } = evaluator.moment;
+  const verdict = evaluator.verdict();
+  const host = new Float64Array(HOST_FIELDS.length);
+  const sampled = source.read('host', host) > 0;
+  const loop = new Float64Array(LOOP_FIELDS.length);
+  const monitored = source.readLoop(options.loop, loop);
+  const loopSlot = (index: number): number => loop[index] ?? Number.NaN;
+  const cores = options.perCore ? readCores(source) : null;
+  const requests = options.requests.read(nowMs);
+  return {
+    nowMs,
+    build: {
+      version: options.version,
+      native: options.native,
+      httpEngine: options.httpEngine,
+      node: process.version,
+    },
+    state: { live: verdict.live, ready: verdict.ready, phase: verdict.phase, status: verdict.health },
+    components: verdict.components.map(({ name, status, observedAtMs }) => ({ name, status, observedAtMs })),
+    host: sampled ? host : null,
+    ...(cores === null ? {} : { cores }),
+    loop: monitored
+      ? {
+          busyMs: evaluator.busyMs(),
+          longestStallMs: loopSlot(LOOP.longestStallMs),
+          stallCount: loopSlot(LOOP.stallCount),
+          stallTotalMs: loopSlot(LOOP.stallTotalMs),
+          utilization: loopSlot(LOOP.utilization),
+          iterations: loopSlot(LOOP.iterations),
+        }
+      : null,
+    requests: {
+      active: requests.active,
+      total: requests.completed + requests.failed,
+      failed: requests.failed,
+      tokens: requests.tokensTotal,
+      durations: {
+        boundsMs: Float64Array.from(DURATION_BOUNDS_MS),
+        counts: differences(requests.histogram.cumulative),
+        sumMs: requests.histogram.sumMs,
+      },
+    },
+    probe: options.probes(),
+    probeThreadReplacements: options.replacements,
+  };
+}
+
+function readCores(source: NativeAddon): Float64Array | null {
+  const slots = new Float64Array(CORES_SLOTS);
+  if (source.read('cores', slots) === 0) return null;
+  return slots.slice(CORES_BUSY_RATIO, CORES_BUSY_RATIO + (slots[CORES_COUNT] ?? 0));
+}
+
+/** Each bucket alone, from buckets that include those before them. */
+function differences(cumulative: Float64Array): Float64Array {
+  return cumulative.map((count, index) => count - (cumulative[index - 1] ?? 0));
+}

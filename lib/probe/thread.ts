@@ -1,0 +1,210 @@
+import { join } from 'node:path';
+import { type MessagePort, Worker } from 'node:worker_threads';
+import type { Config, ListenerConfig, Logger } from '../config/options.js';
+import type { BuildInfo, StallView } from '../dialects/view.js';
+import { InferenceHealthError } from '../errors.js';
+import type { StatusEvent } from '../status/events.js';
+import type { State } from '../status/types.js';
+import { CONTROL, CONTROL_SLOTS, type FromProbe, type ProbeThreadData, type ToProbe } from './messages.js';
+import type { BoundListener } from './server.js';
+
+export interface ProbeThreadOptions {
+  readonly config: Config;
+  readonly build: BuildInfo;
+  readonly loop: number;
+  readonly heartbeat: SharedArrayBuffer | null;
+  readonly requests: SharedArrayBuffer;
+  readonly probes: SharedArrayBuffer;
+  readonly logToStderr: boolean;
+  readonly logger: Logger | null;
+  /** State for a new thread: the first one, or one that replaces a dead one. */
+  readonly state: () => { readonly state: State; readonly lastEventId: number };
+  readonly onState: (state: State, lastEventId: number) => void;
+  readonly onStall: (stall: StallView) => void;
+  readonly onMetricsPort: (port: MessagePort) => void;
+}
+
+export interface Started {
+  readonly listeners: readonly BoundListener[];
+  readonly engine: 'uws' | 'http';
+  readonly note: string;
+}
+
+/** The main thread's side of the probe thread. */
+export interface ProbeThread {
+  readonly started: Promise<Started>;
+  send(id: number, event: StatusEvent): void;
+  renderMetrics(): Promise<Uint8Array>;
+  replacements(): number;
+  /** Resolves when the thread has ended. */
+  close(): Promise<void>;
+  /** For process 'exit' listeners: waits, at most 500 ms, until the thread has closed its sockets. */
+  closeSync(): void;
+}
+
+/** uWebSockets.js aborts the process when its loop ends with open sockets, so the end is a handshake, never `terminate()`. */
+const EXIT_HANDSHAKE_MS = 500;
+const REPLACE_RETRY_MS = 1000;
+
+/** Starts the thread before it returns: it listens while the caller's next statement blocks. */
+export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
+  const control = new SharedArrayBuffer(CONTROL_SLOTS * Int32Array.BYTES_PER_ELEMENT);
+  const flags = new Int32Array(control);
+  let worker: Worker;
+  let isClosing = false;
+  let replacements = 0;
+  let bound: readonly BoundListener[] | null = null;
+  let retry: NodeJS.Timeout | undefined;
+  let resolveStarted: (started: Started) => void = () => undefined;
+  let rejectStarted: (error: Error) => void = () => undefined;
+  const started = new Promise<Started>((resolve, reject) => {
+    resolveStarted = resolve;
+    rejectStarted = reject;
+  });
+  let onEnded: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    onEnded = resolve;
+  });
+  let lastScrape = 0;
+  const scrapes = new Map<number, { resolve: (body: Uint8Array) => void; reject: (error: Error) => void }>();
+
+  function post(message: ToProbe): void {
+    worker.postMessage(message);
+  }
+
+  function spawn(): void {
+    const data: ProbeThreadData = {
+      config: { ...options.config, listeners: bindings(options.config.listeners, bound) },
+      build: options.build,
+      ...options.state(),
+      loop: options.loop,
+      heartbeat: options.heartbeat,
+      requests: options.requests,
+      probes: options.probes,
+      control,
+      replacements,
+      logToStderr: options.logToStderr,
+    };
+    // An empty environment and no execArgv: what the application preloads is not for this thread, and it starts faster.
+    worker = new Worker(join(__dirname, 'entry.js'), {
+      workerData: data,
+      execArgv: [],
+      env: {},
+      name: 'inference-health-probe',
+    });
+    let cause: unknown;
+    worker.on('message', onMessage);
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    worker.on('exit', (code) => onExit(code, cause));
+    worker.unref();
+  }
+
+  function onMessage(message: FromProbe): void {
+    switch (message.type) {
+      case 'listening':
+        bound = message.listeners;
+        resolveStarted({ listeners: message.listeners, engine: message.engine, note: message.note });
+        break;
+      case 'failed':
+        if (bound === null) {
+          isClosing = true;
+          rejectStarted(new InferenceHealthError(message.failure.code, message.failure.message));
+        } else options.logger?.error({ code: message.failure.code }, message.failure.message);
+        break;
+      case 'state':
+        options.onState(message.state, message.lastEventId);
+        break;
+      case 'stall':
+        options.onStall(message.stall);
+        break;
+      case 'metrics-port':
+        options.onMetricsPort(message.port);
+        break;
+      case 'metrics': {
+        const scrape = scrapes.get(message.id);
+        scrapes.delete(message.id);
+        if (message.body === null) scrape?.reject(new Error('metrics are not available'));
+        else scrape?.resolve(message.body);
+        break;
+      }
+      case 'log':
+        options.logger?.[message.level](message.fields, message.message);
+        break;
+    }
+  }
+
+  function onExit(code: number, cause: unknown): void {
+    for (const { reject } of scrapes.values())
+      reject(new InferenceHealthError('ERR_CLOSED', 'the probe thread has ended'));
+    scrapes.clear();
+    if (isClosing) {
+      onEnded();
+      return;
+    }
+    const text = cause instanceof Error ? cause.message : `exit code ${code}`;
+    if (bound === null) {
+      isClosing = true;
+      onEnded();
+      rejectStarted(
+        cause instanceof Error ? cause : new Error(`the probe thread ended before it listened: ${text}`),
+      );
+      return;
+    }
+    replacements += 1;
+    options.logger?.error({ replacements, cause: text }, 'probe thread died and is replaced');
+    // A thread that dies at once again must not spin.
+    const now = performance.now();
+    const again = now - lastSpawnMs < REPLACE_RETRY_MS;
+    lastSpawnMs = now;
+    if (again) retry = setTimeout(spawn, REPLACE_RETRY_MS).unref();
+    else spawn();
+  }
+
+  let lastSpawnMs = Number.NEGATIVE_INFINITY;
+  spawn();
+
+  return {
+    started,
+    send: (id, event) => post({ type: 'event', id, event }),
+    renderMetrics() {
+      lastScrape += 1;
+      const id = lastScrape;
+      return new Promise<Uint8Array>((resolve, reject) => {
+        scrapes.set(id, { resolve, reject });
+        post({ type: 'scrape', id });
+      });
+    },
+    replacements: () => replacements,
+    async close() {
+      if (!isClosing) {
+        isClosing = true;
+        clearTimeout(retry);
+        worker.ref();
+        post({ type: 'close' });
+      }
+      await ended;
+    },
+    closeSync() {
+      if (Atomics.load(flags, CONTROL.closed) === 1) return;
+      isClosing = true;
+      post({ type: 'close' });
+      Atomics.wait(flags, CONTROL.closed, 0, EXIT_HANDSHAKE_MS);
+    },
+  };
+}
+
+/** A replacement takes the very ports of its predecessor, also where port 0 was asked for. */
+function bindings(
+  listeners: readonly ListenerConfig[],
+  bound: readonly BoundListener[] | null,
+): readonly ListenerConfig[] {
+  if (bound === null) return listeners;
+  return listeners.map((listener, index) => {
+    const previous = bound[index];
+    return listener.kind === 'tcp' && previous?.kind === 'tcp'
+      ? { ...listener, port: previous.port }
+      : listener;
+  });
+}
