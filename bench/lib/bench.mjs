@@ -1,11 +1,10 @@
 // What every benchmark gets: the mode, the subjects that this machine can run, and the bytes that all of them answer.
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tool } from './native.mjs';
-import { root } from './paths.mjs';
 import { startSubject, subjects } from './subjects.mjs';
+import { whyNoUws } from './uws.mjs';
 
 export async function createBench({ isSmoke, missingPeers }) {
   const unavailable = new Map();
@@ -13,7 +12,7 @@ export async function createBench({ isSmoke, missingPeers }) {
     for (const [name, subject] of Object.entries(subjects))
       if (subject.isPeer) unavailable.set(name, missingPeers);
   }
-  const uwsFailure = probeUws();
+  const uwsFailure = whyNoUws();
   if (uwsFailure !== null) unavailable.set('uws', uwsFailure);
 
   const reply = tool('reply.bin');
@@ -45,14 +44,6 @@ export async function createBench({ isSmoke, missingPeers }) {
       }
     },
   };
-}
-
-/** Whether uWebSockets.js loads here at all: its newer builds need glibc 2.38, and there is one for each Node. */
-function probeUws() {
-  const name = `@uwsjs/linux-${process.arch}-${process.versions.node.split('.')[0]}`;
-  const script = `try { require('uWebSockets.js') } catch { require('${name}') }`;
-  const { status, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: root, encoding: 'utf8' });
-  return status === 0 ? null : (/^Error: (.+)$/m.exec(stderr)?.[1] ?? `${name} does not load`);
 }
 
 /** The answer of /health/live, byte for byte: the epoll responder sends a copy of it. */

@@ -8,6 +8,7 @@ import { buildTools } from '../../bench/lib/native.mjs';
 import { root } from '../../bench/lib/paths.mjs';
 import { formatUs } from '../../bench/lib/stats.mjs';
 import { launch } from '../../bench/lib/subjects.mjs';
+import { whyNoUws } from '../../bench/lib/uws.mjs';
 
 /** @returns {Promise<boolean>} whether it holds */
 export async function prove(args) {
@@ -18,7 +19,7 @@ export async function prove(args) {
       seed: { type: 'string', default: '1' },
       rate: { type: 'string', default: '4000' },
       'limit-ms': { type: 'string', default: '200' },
-      engine: { type: 'string', multiple: true, default: ['uws', 'http'] },
+      engine: { type: 'string', multiple: true },
     },
   });
   const failure = buildTools();
@@ -26,8 +27,11 @@ export async function prove(args) {
     console.error(`the load generator cannot be built: ${failure}`);
     return false;
   }
+  const missing = whyNoUws();
+  if (missing !== null) console.log(`without uWebSockets.js, which does not load here: ${missing}`);
   let holds = true;
-  for (const engine of values.engine) holds = (await proveOn(engine, values)) && holds;
+  for (const engine of values.engine ?? (missing === null ? ['uws', 'http'] : ['http']))
+    holds = (await proveOn(engine, values)) && holds;
   return holds;
 }
 
