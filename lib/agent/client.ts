@@ -38,9 +38,6 @@ export interface Agent {
 
 /** Consecutive missed deadlines after which the thread counts as stuck and is replaced. */
 const STUCK_AFTER_MISSED = 2;
-/** How long `close()` lets a stack capture finish: a thread ended in the middle of it must not leave the main thread paused. */
-const CAPTURE_GRACE_MS = 500;
-
 /**
  * Starts nothing yet: the thread starts with the first request, which works while the main thread is blocked. It keeps
  * neither this thread nor the process alive. Use it from one thread only.
@@ -170,13 +167,8 @@ export function createAgent(options: AgentOptions = {}): Agent {
     restarts,
     async close() {
       if (isClosed) return;
-      const underWay = capture;
       isClosed = true;
       if (startTimer !== null) clearTimeout(startTimer);
-      if (underWay !== null) {
-        const grace = new Promise((resolve) => setTimeout(resolve, CAPTURE_GRACE_MS).unref());
-        await Promise.race([underWay.catch(() => undefined), grace]);
-      }
       requests.rejectAll(new InferenceHealthError('ERR_CLOSED', 'the agent was closed'));
       await worker?.terminate();
       worker = null;

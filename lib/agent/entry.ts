@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createAppStore } from '../metrics/app-store.js';
 import type { MetricsInput } from '../metrics/input.js';
 import type { AgentReply, AgentRequest, AgentStart } from './protocol.js';
-import { captureMainStack } from './stack.js';
+import type { StackRequest } from './stack.js';
 
 /** Entry of the agent thread: whatever is heavy or may block, for the probe thread. */
 
@@ -25,10 +25,15 @@ async function answerMetrics(id: number, input: MetricsInput, agentRestarts: num
   post({ kind: 'metrics', id, body, appErrors: app.errors }, [body.buffer]);
 }
 
+async function answerStall(id: number, input: StackRequest): Promise<void> {
+  const { captureMainStack } = await import('./stack.js');
+  post({ kind: 'stall', id, result: await captureMainStack(input) });
+}
+
 async function answer(request: Exclude<AgentRequest, { kind: 'app-port' }>): Promise<void> {
   try {
     if (request.kind === 'metrics') await answerMetrics(request.id, request.input, request.agentRestarts);
-    else post({ kind: 'stall', id: request.id, result: await captureMainStack(request.input) });
+    else await answerStall(request.id, request.input);
   } catch (error) {
     post({ kind: 'failed', id: request.id, message: error instanceof Error ? error.message : String(error) });
   }

@@ -35,7 +35,7 @@ const NAME = '[a-zA-Z_:][a-zA-Z0-9_:]*';
 const QUOTED = '"[^"\\\\\\n]*(?:\\\\["\\\\n][^"\\\\\\n]*)*"';
 const LABEL = `[a-zA-Z_][a-zA-Z0-9_]*[ \\t]*=[ \\t]*${QUOTED}`;
 const LABELS = `\\{[ \\t]*(?:${LABEL}[ \\t]*(?:,[ \\t]*${LABEL}[ \\t]*)*,?[ \\t]*)?\\}`;
-const VALUE = '[+-]?(?:\\d+\\.?\\d*(?:[eE][+-]?\\d+)?|\\.\\d+(?:[eE][+-]?\\d+)?|[Ii]nf|[Nn]a[Nn])';
+const VALUE = '(?:[+-]?(?:\\d+\\.?\\d*(?:[eE][+-]?\\d+)?|\\.\\d+(?:[eE][+-]?\\d+)?|[Ii]nf)|[Nn]a[Nn])';
 const SAMPLE = new RegExp(
   `^(${NAME})[ \\t]*(${LABELS})?[ \\t]*(?<=[ \\t}])(${VALUE})(?:[ \\t]+(-?[\\d.]+))?[ \\t]*( # \\{.*)?$`,
 );

@@ -1,4 +1,3 @@
-import { coarsen } from '../buckets.js';
 import type { FamilySet, HistogramRow, Labels } from '../family.js';
 import { type HistogramInput, type MetricsInput, PHASES, STATUSES } from '../input.js';
 
@@ -98,8 +97,7 @@ export function addProbeFamilies(set: FamilySet, { probe, probeThreadReplacement
 }
 
 function secondsRow(labels: Labels, durations: HistogramInput): HistogramRow {
-  const { boundsMs, counts } = coarsen(durations.boundsMs, durations.counts);
   // 12 digits: dividing by 1000 must not turn 0.07 into 0.07000000000000001 in a label.
-  const bounds = boundsMs.map((bound) => Number((bound / 1000).toPrecision(12)));
-  return { labels, bounds, counts, sum: durations.sumMs / 1000 };
+  const bounds = Array.from(durations.boundsMs, (bound) => Number((bound / 1000).toPrecision(12)));
+  return { labels, bounds, counts: durations.counts, sum: durations.sumMs / 1000 };
 }
