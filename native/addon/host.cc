@@ -1,9 +1,13 @@
 #include "host/sampler.h"
 
-#include <cstring>
+#include <algorithm>
+#include <mutex>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "addon/exports.h"
+#include "loop/monitor.h"
 #include "snapshot/block.h"
 
 namespace inference_health::addon {
@@ -56,11 +60,67 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(version));
 }
 
-Napi::Value start_sampler(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), host::start_sampler({"/", 1, false}) == host::StartResult::started);
+// The sampler belongs to the process; it runs until the last environment that asked for it has ended.
+struct Users {
+  std::mutex mutex;
+  std::vector<napi_env> hooked;  // have a cleanup hook: adding the same one twice aborts the process
+  std::vector<napi_env> users;
+};
+
+Users& users() {
+  static auto* instance = new Users;  // never destroyed: workers may end while the process exits
+  return *instance;
 }
 
-void stop_sampler(const Napi::CallbackInfo&) { host::stop_sampler(); }
+void on_environment_end(void* data) {
+  auto& state = users();
+  const std::scoped_lock lock(state.mutex);
+  std::erase(state.hooked, static_cast<napi_env>(data));
+  if (std::erase(state.users, static_cast<napi_env>(data)) > 0 && state.users.empty()) host::stop_sampler();
+}
+
+bool is_member(const std::vector<napi_env>& list, napi_env env) {
+  return std::find(list.begin(), list.end(), env) != list.end();
+}
+
+Napi::Value throw_error(Napi::Env env, const char* message) {
+  Napi::Error::New(env, message).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value start_sampler(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  const auto options = info[0].IsObject() ? info[0].As<Napi::Object>() : Napi::Object::New(env);
+  const auto root = options.Get("root"), hz = options.Get("hz"), per_core = options.Get("perCore");
+  if (!root.IsString() || !hz.IsNumber() || !per_core.IsBoolean()) {
+    Napi::TypeError::New(env, "Expected startSampler({ root: string, hz: number, perCore: boolean })").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const std::string prefix = root.As<Napi::String>();
+  const double rate = hz.As<Napi::Number>();
+  if (!(rate >= 1 && rate <= 100)) {
+    Napi::RangeError::New(env, "Expected hz to be between 1 and 100").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+
+  auto& state = users();
+  const std::scoped_lock lock(state.mutex);
+  const auto result = host::start_sampler({prefix, rate, per_core.As<Napi::Boolean>(), loop::tick});
+  if (result == host::StartResult::root_too_long) return throw_error(env, "Expected root to be a shorter path");
+  if (result == host::StartResult::no_thread) return throw_error(env, "The system refused to create the sampler thread");
+  if (!is_member(state.hooked, env) && napi_add_env_cleanup_hook(env, on_environment_end, env) == napi_ok) {
+    state.hooked.push_back(env);
+  }
+  if (!is_member(state.users, env)) state.users.push_back(env);
+  return Napi::Boolean::New(env, result == host::StartResult::started);
+}
+
+void stop_sampler(const Napi::CallbackInfo&) {
+  auto& state = users();
+  const std::scoped_lock lock(state.mutex);
+  state.users.clear();
+  host::stop_sampler();
+}
 
 }  // namespace
 
