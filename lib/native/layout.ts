@@ -87,6 +87,18 @@ export const CORES_COUNT = 0;
 export const CORES_BUSY_RATIO = 1;
 export const CORES_SLOTS = 1025;
 
+/** Values of the `…Reason` slots: why the group's absent fields are absent. */
+export const REASON = {
+  ok: 0,
+  missing: 1,
+  permission: 2,
+  malformed: 3,
+  unsupported: 4,
+  needsSecondSample: 5,
+  unlimited: 6,
+  ioError: 7,
+} as const;
+
 type Index<Fields extends readonly string[]> = { readonly [Field in Fields[number]]: number };
 
 function indexOf<Fields extends readonly string[]>(fields: Fields): Index<Fields> {

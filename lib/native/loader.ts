@@ -1,0 +1,103 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { NativeAddon } from './addon.js';
+
+export interface LoadedNative {
+  /** Null: use the JavaScript fallback. */
+  readonly native: NativeAddon | null;
+  readonly path: string | null;
+  /** Why there is no addon and what to do about it, several lines for a person to read; empty when there is one. */
+  readonly report: string;
+}
+
+/** The `abi` of the addon that this version of the package works with. */
+export const NATIVE_ABI = 1;
+
+const requireFile = createRequire(__filename);
+let loaded: LoadedNative | undefined;
+
+/** Loads the addon, once per thread. Never throws; `INFERENCE_HEALTH_NATIVE=off` makes it find nothing. */
+export function loadNative(): LoadedNative {
+  if (process.env.INFERENCE_HEALTH_NATIVE === 'off')
+    return { native: null, path: null, report: 'The addon is turned off by INFERENCE_HEALTH_NATIVE=off.' };
+  loaded ??= loadNativeFrom(packageRoot());
+  return loaded;
+}
+
+/** As {@link loadNative}, from the package at `root`; null when it is unknown. */
+export function loadNativeFrom(root: string | null): LoadedNative {
+  const tried: string[] = [];
+  for (const path of root === null ? [] : candidates(root)) {
+    try {
+      const native = requireFile(path) as NativeAddon;
+      if (native.abi === NATIVE_ABI) return { native, path, report: '' };
+      tried.push(`${path}: built for interface ${native.abi}, this version needs ${NATIVE_ABI}`);
+    } catch (error) {
+      tried.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { native: null, path: null, report: helpPage(root, tried) };
+}
+
+/**
+ * The prebuilt binary, then the one that was compiled here; but the newer of the two first. In a checkout that is the one
+ * that was built last, in an installed package somebody compiled on purpose after the installation.
+ */
+function candidates(root: string): string[] {
+  const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+  const local = join(root, 'build', 'Release', 'inference_health.node');
+  const prebuilt = existsSync(folder) ? readdirSync(folder) : [];
+  return [
+    ...prebuilt
+      .filter((name) => name.startsWith('inference-health') && name.endsWith('.node'))
+      .sort()
+      .map((name) => join(folder, name)),
+    ...(existsSync(local) ? [local] : []),
+  ].sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+}
+
+// dist/cjs/native in the package, lib/native in its own unit tests.
+function packageRoot(): string | null {
+  for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder))
+    if (existsSync(join(folder, 'binding.gyp'))) return folder;
+  return null;
+}
+
+function helpPage(root: string | null, tried: readonly string[]): string {
+  const { platform, arch, version, versions } = process;
+  return [
+    `inference-health: no native addon for ${platform}-${arch}, Node ${version} (Node-API ${versions.napi})${libcNote()}.`,
+    'Tried:',
+    ...(tried.length > 0 ? tried : [nothingToTry(root)]).map((line) => `  ${line}`),
+    'The addon needs Linux on x64 or arm64 with glibc 2.34 or newer (Debian 12, Ubuntu 22.04, RHEL 9), and Node 20.9 or newer.',
+    ...(root === null
+      ? [
+          'The code runs outside its package, as bundlers make it: mark inference-health as external in the bundler.',
+        ]
+      : [
+          `To build it here: apt-get install -y --no-install-recommends g++ make python3, then npm run build in ${root}`,
+          'Installed from a registry: npm install inference-health@latest brings the prebuilt binaries.',
+        ]),
+    'Without it a JavaScript sampler does the work: the same facts, more CPU time per sample, and a blocked loop is seen',
+    "after 100 ms instead of 1 ms. The option native: 'off' or INFERENCE_HEALTH_NATIVE=off asks for that without this page.",
+  ].join('\n');
+}
+
+function nothingToTry(root: string | null): string {
+  if (root === null) return `no binding.gyp in ${__dirname} or above it`;
+  return `nothing in ${join(root, 'prebuilds')} for this platform, nothing in ${join(root, 'build', 'Release')}`;
+}
+
+function libcNote(): string {
+  if (process.platform !== 'linux' || process.report === undefined) return '';
+  // Several milliseconds, most of them for network interfaces: only asked for once the addon has failed to load.
+  const report = process.report as { excludeNetwork?: boolean; getReport(): object };
+  const before = report.excludeNetwork;
+  if (before !== undefined) report.excludeNetwork = true;
+  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  if (before !== undefined) report.excludeNetwork = before;
+  return header?.glibcVersionRuntime === undefined
+    ? ', without glibc'
+    : `, glibc ${header.glibcVersionRuntime}`;
+}
