@@ -104,7 +104,7 @@ async function run(
   const logger = options.logger ?? null;
   const startedAtMs = monoMs();
   const build = collectBuildInfo(config.version);
-  const heartbeat = startHeartbeat();
+  const heartbeat = startHeartbeat(monoMs);
   const source = openSource({
     native: config.native,
     root: config.root,

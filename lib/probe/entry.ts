@@ -81,6 +81,7 @@ const watchStall = createStallWatch({
   agent,
   source: addon,
   loop,
+  heartbeat: data.heartbeat,
   afterMs: config.stallStackAfterMs,
   onStall(stall) {
     evaluator.setLastStall(stall);

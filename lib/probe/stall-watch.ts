@@ -7,6 +7,7 @@ export interface StallWatchOptions {
   readonly agent: Agent;
   readonly source: NativeAddon;
   readonly loop: number;
+  readonly heartbeat: SharedArrayBuffer | null;
   /** Milliseconds; 0 = off. */
   readonly afterMs: number;
   readonly onStall: (stall: StallView) => void;
@@ -24,7 +25,7 @@ export function createStallWatch(options: StallWatchOptions): (busyMs: number) =
     // The start of a stall is computed from two clocks' differences: within a millisecond it is the same stall.
     if (Math.abs(busySinceMs - capturedSinceMs) < 5) return;
     capturedSinceMs = busySinceMs;
-    const request = { loop: options.loop, busySinceMs, tid: slots[LOOP.tid] ?? 0 };
+    const request = { loop: options.loop, busySinceMs, tid: slots[LOOP.tid] ?? 0, heartbeat: options.heartbeat };
     options.agent.captureStall(request).then(
       (stall) => {
         if (stall !== null && stall.kind !== 'ended') options.onStall(stall);

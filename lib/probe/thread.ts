@@ -98,13 +98,15 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       cause = error;
     });
     worker.on('exit', (code) => onExit(code, cause));
-    worker.unref();
+    // Until it listens it keeps the process alive: somebody may await the start and have nothing else to do.
+    if (bound !== null) worker.unref();
   }
 
   function onMessage(message: FromProbe): void {
     switch (message.type) {
       case 'listening':
         bound = message.listeners;
+        worker.unref();
         resolveStarted({ listeners: message.listeners, engine: message.engine, note: message.note });
         break;
       case 'failed':
