@@ -36,7 +36,11 @@ export function build(name, sources = programs[name], extra = []) {
     ...sources.map((source) => join(folder, source)),
     ...extra.filter((item) => !item.startsWith('-')),
   ];
-  const newest = Math.max(...headers(folder), ...files.map((file) => statSync(file).mtimeMs));
+  const newest = Math.max(
+    ...headers(folder),
+    ...headers(join(root, 'native')),
+    ...files.map((file) => statSync(file).mtimeMs),
+  );
   if (existsSync(tool(name)) && statSync(tool(name)).mtimeMs > newest) return null;
   const flags = extra.filter((item) => item.startsWith('-'));
   const result = spawnSync(
