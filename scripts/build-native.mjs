@@ -1,39 +1,23 @@
 // Builds build/Release/inference_health.node, incrementally and without the network. Where it cannot be built (another
 // system, no compiler) it says why in one message and succeeds: the JavaScript fallback then does the work.
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, statSync, utimesSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withLock } from './lib/lock.mjs';
+import { newest } from './lib/newest.mjs';
+import { writeNodeHeaders } from './lib/node-headers.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
 const addon = join(root, 'build/Release/inference_health.node');
 
-function newest(path) {
-  const info = statSync(path);
-  if (!info.isDirectory()) return info.mtimeMs;
-  return Math.max(
-    info.mtimeMs,
-    ...readdirSync(path).map((name) => (name === 'test' ? 0 : newest(join(path, name)))),
-  );
-}
-
 function isFresh() {
   if (!existsSync(addon)) return false;
   const inputs = ['native', 'binding.gyp', 'scripts/build-native.mjs'];
-  return statSync(addon).mtimeMs >= Math.max(...inputs.map((path) => newest(join(root, path))));
+  return statSync(addon).mtimeMs >= Math.max(...inputs.map((path) => newest(join(root, path), ['test'])));
 }
 
 function unavailable(lines) {
@@ -70,75 +54,14 @@ function compilesCpp20() {
   );
 }
 
-// node-gyp wants a folder with include/node. The running Node's own comes first; the headers of Node-API, which is all
-// that the addon includes, come from a package otherwise. Never npm's `nodedir`, never a download.
+// The running Node's own headers come first, those of a package otherwise. Never npm's `nodedir`, never a download.
 function nodeDirectory() {
   const beside = join(dirname(process.execPath), '..');
   const own = join(beside, 'include/node');
   if (['node_api.h', 'common.gypi', 'config.gypi'].every((name) => existsSync(join(own, name))))
     return beside;
 
-  const shim = join(root, 'build/nodedir');
-  const include = join(shim, 'include/node');
-  mkdirSync(include, { recursive: true });
-  const headers = require('node-api-headers').include_dir;
-  for (const name of readdirSync(headers)) copyFileSync(join(headers, name), join(include, name));
-  writeFileSync(
-    join(include, 'config.gypi'),
-    JSON.stringify({ variables: process.config.variables, target_defaults: {} }),
-  );
-  writeFileSync(join(include, 'common.gypi'), JSON.stringify(commonGypi(), null, 2));
-  return shim;
-}
-
-function commonGypi() {
-  return {
-    variables: { 'visibility%': 'hidden', 'openssl_fips%': '' },
-    target_defaults: {
-      default_configuration: 'Release',
-      cflags: ['-pthread', '-Wall', '-Wextra', '-Wno-unused-parameter'],
-      cflags_cc: ['-fno-rtti', '-fno-exceptions'],
-      ldflags: ['-pthread'],
-      configurations: {
-        Release: { cflags: ['-O3', '-fno-omit-frame-pointer'] },
-        Debug: { cflags: ['-g', '-O0'] },
-      },
-      target_conditions: [["_type=='loadable_module'", { cflags: ['-fPIC'] }]],
-    },
-  };
-}
-
-// Two builds in one folder (two terminals, a test beside a build) would write over each other.
-function withLock(action) {
-  const lock = join(root, 'build/.lock');
-  mkdirSync(join(root, 'build'), { recursive: true });
-  for (;;) {
-    try {
-      writeFileSync(lock, String(process.pid), { flag: 'wx' });
-      break;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-      if (!isAlive(lock)) rmSync(lock, { force: true });
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
-    }
-  }
-  try {
-    return action();
-  } finally {
-    rmSync(lock, { force: true });
-  }
-}
-
-function isAlive(lock) {
-  try {
-    const pid = Number(readFileSync(lock, 'utf8'));
-    // An empty file is a lock whose owner is just writing its number.
-    if (pid === 0) return Date.now() - statSync(lock).mtimeMs < 1000;
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === 'EPERM';
-  }
+  return writeNodeHeaders(join(root, 'build/nodedir'));
 }
 
 function nodeGyp() {
@@ -188,7 +111,7 @@ function build() {
       'Then: npm run build',
     ]);
   }
-  const failure = withLock(() => (isFresh() ? null : nodeGyp()));
+  const failure = withLock(join(root, 'build/.lock'), () => (isFresh() ? null : nodeGyp()));
   if (failure === null) return;
   if (!compilesCpp20()) {
     return unavailable([
