@@ -64,8 +64,13 @@ export function createAgent(options: AgentOptions = {}): Agent {
     starts += 1;
     let started: Worker;
     try {
-      // execArgv: what the application was started with (loaders, `--import`) is not for this thread.
-      started = new Worker(entry, { execArgv: [], workerData: start, name: 'inference-health-agent' });
+      // What the application preloads is not for this thread; NODE_OPTIONS would do it in spite of an empty execArgv.
+      started = new Worker(entry, {
+        execArgv: [],
+        env: {},
+        workerData: start,
+        name: 'inference-health-agent',
+      });
     } catch (error) {
       onDeath(null, error instanceof Error ? error.message : String(error));
       return;

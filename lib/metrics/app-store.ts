@@ -1,11 +1,11 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { AppMetricsMessage, ScrapedMessage } from './app-messages.js';
-import { parseExposition } from './exposition.js';
 import type { AppErrorCounts, AppInput } from './families/self.js';
-import { withoutClashes } from './merge.js';
+import { type MergeResult, merge } from './merge.js';
 
 /** As long as Prometheus itself takes a series for current; older values must not look alive. */
 const MAX_AGE_MS = 300_000;
+const NOTHING: MergeResult = { text: '', clashes: 0, malformed: null };
 
 /** Agent thread's half of merging the application's metrics: keeps the last good text, parsed once. */
 export interface AppStore {
@@ -26,23 +26,24 @@ export function createAppStore({ errors, onMalformed }: AppStoreOptions): AppSto
   let port: MessagePort | null = null;
   let current = NOTHING;
   let atMs = Number.NEGATIVE_INFINITY;
+  let hasRegistry = false;
   let lastMalformed = '';
 
   function accept(text: string, receivedAtMs: number): void {
-    const parsed = parseExposition(text);
-    if (parsed.ok) {
-      current = withoutClashes(parsed.families, NONE);
+    // Once a refresh and not once a scrape: all our names have our prefix, which `merge` takes for taken as a whole.
+    current = merge('', text);
+    const message = current.malformed;
+    if (message === null) {
       atMs = receivedAtMs;
       return;
     }
     errors.malformed += 1;
-    current = NOTHING;
-    const message = `line ${parsed.line}: ${parsed.message}`;
     if (message !== lastMalformed) onMalformed(message);
     lastMalformed = message;
   }
 
   function onMessage(message: AppMetricsMessage): void {
+    hasRegistry = true;
     if (message.kind === 'text') accept(message.text, message.atMs);
     else errors[message.reason] += 1;
   }
@@ -56,15 +57,12 @@ export function createAppStore({ errors, onMalformed }: AppStoreOptions): AppSto
       next.unref();
     },
     take(nowMs) {
-      if (port === null) return { text: '', self: null };
-      port.postMessage({ kind: 'scraped' } satisfies ScrapedMessage);
+      port?.postMessage({ kind: 'scraped' } satisfies ScrapedMessage);
+      // An application without a registry closes the port and never says a word.
+      if (!hasRegistry) return { text: '', self: null };
       const ageMs = Math.max(0, nowMs - atMs);
       const { text, clashes } = ageMs > MAX_AGE_MS ? NOTHING : current;
       return { text, self: { ageMs: Number.isFinite(ageMs) ? ageMs : null, clashes, errors } };
     },
   };
 }
-
-/** All our names have our prefix, which is taken as a whole. */
-const NONE: ReadonlySet<string> = new Set();
-const NOTHING = { text: '', clashes: 0 };

@@ -24,7 +24,7 @@ export function merge(ourText: string, appText: string): MergeResult {
  * Drops each family one of whose sample names is taken. Names with our prefix are all taken: ours come and go with what
  * the machine offers, and a family of the application must not come and go with them.
  */
-export function withoutClashes(
+function withoutClashes(
   families: readonly ExpositionFamily[],
   taken: ReadonlySet<string>,
 ): { readonly text: string; readonly clashes: number } {

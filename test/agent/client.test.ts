@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -8,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { AgentOptions } from '../../lib/agent/client.js';
+import type { StackRequest, StackResult } from '../../lib/agent/stack.js';
+import type { MetricsInput } from '../../lib/metrics/input.js';
 import { metricsInput, samplesOf } from '../metrics/fixtures.js';
 import { promtoolComplaint } from '../metrics/promtool.js';
 
@@ -36,10 +39,13 @@ function startAgent(options: AgentOptions = {}) {
 function startMortal(deaths: number, by: 'exit' | 'throw' | 'hang', options: AgentOptions = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'agent-'));
   cleanUps.push(() => rmSync(folder, { recursive: true }));
-  process.env.TEST_DEATHS = join(folder, 'deaths');
-  process.env.TEST_DEATH_BY = by;
-  writeFileSync(process.env.TEST_DEATHS, String(deaths));
-  return startAgent({ entry: fixture('dies-then-serves'), ...options });
+  const deathsFile = join(folder, 'deaths');
+  const kill = (times: number) => writeFileSync(deathsFile, String(times));
+  kill(deaths);
+  const entry = join(folder, 'entry.cjs');
+  const serve = JSON.stringify(fixture('dies-then-serves'));
+  writeFileSync(entry, `require(${serve})(${JSON.stringify(deathsFile)}, ${JSON.stringify(by)});`);
+  return { ...startAgent({ entry, ...options }), kill };
 }
 
 const decode = (body: Uint8Array) => new TextDecoder().decode(body);
@@ -80,6 +86,31 @@ const plainInput = JSON.stringify({
   probe: { routes: [], counts: [], durations: [], connections: 0 },
 });
 
+/** Blocks this thread, the main one, until a probe thread of its own has had its answer. */
+async function askWhileBlocked(
+  question: { input: MetricsInput } | { stall: StackRequest },
+): Promise<unknown> {
+  const flag = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(fixture('probe-like'), { workerData: { flag: flag.buffer }, execArgv: [] });
+  cleanUps.push(() => worker.terminate());
+  const answer = once(worker, 'message');
+  worker.postMessage(question);
+  (function stuckHere() {
+    const blockedUntil = performance.now() + 10_000;
+    while (Atomics.load(flag, 0) === 0 && performance.now() < blockedUntil);
+  })();
+  expect(Atomics.load(flag, 0)).toBe(1);
+  const [result] = await answer;
+  return result;
+}
+
+test('a stall is answered with the stack of the main thread', async () => {
+  const stall = { loop: -1, busySinceMs: 0, tid: 0 };
+  const result = (await askWhileBlocked({ stall })) as StackResult;
+  expect(result?.kind).toBe('javascript');
+  expect(result?.frames.map(({ functionName }) => functionName)).toContain('stuckHere');
+});
+
 describe('a scrape', () => {
   test('is rendered on a thread that starts with the first one', async () => {
     const before = threadCount();
@@ -103,13 +134,8 @@ describe('a scrape', () => {
   });
 
   test('is answered while the main thread is blocked from before the agent thread exists', async () => {
-    const flag = new Int32Array(new SharedArrayBuffer(4));
-    const worker = new Worker(fixture('probe-like'), { workerData: { flag: flag.buffer }, execArgv: [] });
-    cleanUps.push(() => worker.terminate());
-    worker.postMessage(metricsInput());
-    const blockedUntil = performance.now() + 10_000;
-    while (Atomics.load(flag, 0) === 0 && performance.now() < blockedUntil);
-    expect(Atomics.load(flag, 0)).toBeGreaterThan(1000);
+    const answer = await askWhileBlocked({ input: metricsInput() });
+    expect((answer as Uint8Array).length).toBeGreaterThan(1000);
   });
 
   test('that cannot be rendered fails alone, and the thread lives on', async () => {
@@ -217,7 +243,7 @@ describe('the end', () => {
     const before = threadCount();
     const flag = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker(fixture('probe-like'), { workerData: { flag: flag.buffer }, execArgv: [] });
-    worker.postMessage(metricsInput());
+    worker.postMessage({ input: metricsInput() });
     await until(() => Atomics.load(flag, 0) > 0);
     expect(threadCount()).toBeGreaterThan(before + 1);
     await worker.terminate();
@@ -246,7 +272,7 @@ describe('metrics of the application', () => {
     };
     const app = createAppMetrics({ registry, refreshMs: 20 });
     cleanUps.push(() => app.close());
-    const { agent, notices } = startMortal(0, 'exit', { onAppPort: (port) => app.attach(port) });
+    const { agent, notices, kill } = startMortal(0, 'exit', { onAppPort: (port) => app.attach(port) });
     let text = '';
     const scrape = async () => {
       text = decode(await agent.renderMetrics(metricsInput()));
@@ -257,7 +283,7 @@ describe('metrics of the application', () => {
     expect(samplesOf(text, 'inference_health_app_metrics_errors_total').get('{reason="malformed"}')).toBe(2);
     expect(promtoolComplaint(text)).toBeNull();
 
-    writeFileSync(process.env.TEST_DEATHS!, '1');
+    kill(1);
     await agent.renderMetrics(metricsInput());
     expect(agent.restarts()).toBe(1);
     await until(scrape);

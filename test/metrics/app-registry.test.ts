@@ -85,8 +85,8 @@ describe('refreshing on the main thread', () => {
     expect(received.slice(0, 4)).toEqual(new Array(4).fill({ kind: 'error', reason: 'registry' }));
   });
 
-  test('a text of more than 16 Mi characters is not sent', async () => {
-    const { received } = connected({ registry: { metrics: () => '#'.repeat(16 * 1024 * 1024 + 1) } });
+  test('a text of more than 8 Mi characters is not sent', async () => {
+    const { received } = connected({ registry: { metrics: () => '#'.repeat(8 * 1024 * 1024 + 1) } });
     await until(() => received.length > 0);
     expect(received).toEqual([{ kind: 'error', reason: 'too_large' }]);
   });
@@ -108,7 +108,7 @@ describe('keeping it on the agent thread', () => {
     port1.on('message', () => {
       scrapes += 1;
     });
-    expect(app.take(1000)).toEqual({ text: '', self: { ageMs: null, clashes: 0, errors: NO_ERRORS } });
+    expect(app.take(1000)).toEqual({ text: '', self: null });
     send({ kind: 'text', text: '# TYPE a gauge\na 1\ninference_health_x 1\n', atMs: 1000 });
     await until(() => app.take(3500).text !== '');
     expect(app.take(3500)).toEqual({
@@ -118,9 +118,18 @@ describe('keeping it on the agent thread', () => {
     await until(() => scrapes >= 3);
   });
 
-  test('without a registry there is no application to tell about', () => {
-    const app = createAppStore({ errors: { ...NO_ERRORS }, onMalformed: () => undefined });
+  test('a main thread without a registry closes the port, and there is no application to tell about', async () => {
+    const { app, port1 } = store();
+    port1.close();
+    await sleep(10);
     expect(app.take(0)).toEqual({ text: '', self: null });
+  });
+
+  test('before the first text there are errors to tell about, and no age', async () => {
+    const { app, send } = store();
+    send({ kind: 'error', reason: 'registry' });
+    await until(() => app.take(0).self !== null);
+    expect(app.take(0).self).toMatchObject({ ageMs: null, errors: { registry: 1 } });
   });
 
   test('a malformed text takes the place of the good one, is counted, and is reported once', async () => {

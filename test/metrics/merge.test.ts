@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
+import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry, Summary } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { parseExposition } from '../../lib/metrics/exposition.js';
 import { merge } from '../../lib/metrics/merge.js';
@@ -8,7 +8,7 @@ import { promtoolComplaint } from './promtool.js';
 
 const OURS = '# HELP inference_health_live L.\n# TYPE inference_health_live gauge\ninference_health_live 1\n';
 
-function fill(registry: Registry): void {
+function fill(registry: Registry | Registry<OpenMetricsContentType>): void {
   const registers = [registry];
   new Counter({
     name: 'app_jobs_total',
@@ -38,7 +38,8 @@ describe('metrics of the application behind ours', () => {
   });
 
   test('an OpenMetrics text with exemplars becomes text format', async () => {
-    const registry = new Registry(Registry.OPENMETRICS_CONTENT_TYPE as never);
+    const registry = new Registry<OpenMetricsContentType>();
+    registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
     fill(registry);
     const requests = new Counter({
       name: 'app_requests_total',
