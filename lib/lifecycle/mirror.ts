@@ -1,3 +1,4 @@
+import type { Evaluator } from '../probe/evaluator.js';
 import type { StatusEvent } from '../status/events.js';
 import { step } from '../status/reducer.js';
 import type { State } from '../status/types.js';
@@ -11,26 +12,23 @@ export interface Mirror {
   dispatch(event: StatusEvent): number;
   /** Takes the probe thread's state, which contains this thread's events up to `lastEventId`. */
   acknowledge(state: State, lastEventId: number): void;
-  state(): State;
   lastEventId(): number;
 }
 
-export function createMirror(initial: State): Mirror {
-  let state = initial;
+export function createMirror(evaluator: Pick<Evaluator, 'apply' | 'replace'>): Mirror {
   let lastEventId = 0;
   let pending: { readonly id: number; readonly event: StatusEvent }[] = [];
   return {
     dispatch(event) {
       lastEventId += 1;
       pending.push({ id: lastEventId, event });
-      state = step(state, event);
+      evaluator.apply(event);
       return lastEventId;
     },
     acknowledge(owned, acknowledgedId) {
       pending = pending.filter(({ id }) => id > acknowledgedId);
-      state = pending.reduce((current, { event }) => step(current, event), owned);
+      evaluator.replace(pending.reduce((state, { event }) => step(state, event), owned));
     },
-    state: () => state,
     lastEventId: () => lastEventId,
   };
 }

@@ -123,15 +123,15 @@ async function run(
   const thread = attachThread(block, monoMs);
   const unwatchWorkers = watchWorkers(block, monoMs);
   const requests = createRequestsReader(block);
-  const mirror = createMirror(initialState(startedAtMs, policyOf(config)));
   const evaluator = createEvaluator({
     source: addon,
     loop,
-    state: mirror.state(),
+    state: initialState(startedAtMs, policyOf(config)),
     build,
     degradedOk: config.degradedOk,
     native: source.native,
   });
+  const mirror = createMirror(evaluator);
   const emitter = createEmitter();
   const appMetrics = options.registry === undefined ? null : createAppMetrics({ registry: options.registry });
 
@@ -144,10 +144,9 @@ async function run(
     probes: new SharedArrayBuffer(probeHistogramBytes(PROBE_ROUTE_LABELS.length)),
     logToStderr: internals.logToStderr ?? false,
     logger,
-    state: () => ({ state: mirror.state(), lastEventId: mirror.lastEventId() }),
+    state: () => ({ state: evaluator.state(), lastEventId: mirror.lastEventId() }),
     onState(state, lastEventId) {
       mirror.acknowledge(state, lastEventId);
-      evaluator.replace(mirror.state());
       announce();
     },
     onStall(stall) {
@@ -160,7 +159,6 @@ async function run(
   const dispatch = (event: StatusEvent): void => {
     if (isClosed) return;
     probe.send(mirror.dispatch(event), event);
-    evaluator.replace(mirror.state());
   };
   const firstTurn = setImmediate(() => dispatch({ type: 'main-reported', atMs: monoMs() }));
 
