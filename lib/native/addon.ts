@@ -3,7 +3,12 @@ export interface NativeAddon {
   /** Bumped when this interface changes; the loader refuses another number. */
   readonly abi: number;
   /** Slot index of every field of every section, for the mirror test. Slots are 8-byte doubles. */
-  layout(): { readonly [section: string]: { readonly slots: number; readonly fields: { readonly [field: string]: number } } };
+  layout(): {
+    readonly [section: string]: {
+      readonly slots: number;
+      readonly fields: { readonly [field: string]: number };
+    };
+  };
   /** Starts the one sampler thread of this process; a second call changes nothing and returns false. The first sample is complete when this returns. */
   startSampler(options: { root: string; hz: number; perCore: boolean }): boolean;
   /** Stops and joins the sampler thread. The last sample stays readable. */

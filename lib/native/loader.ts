@@ -75,13 +75,21 @@ function helpPage(root: string | null, tried: readonly string[]): string {
       ? [
           'The code runs outside its package, as bundlers make it: mark inference-health as external in the bundler.',
         ]
-      : [
-          `To build it here: apt-get install -y --no-install-recommends g++ make python3, then npm run build in ${root}`,
-          'Installed from a registry: npm install inference-health@latest brings the prebuilt binaries.',
-        ]),
+      : howToGetIt(root)),
     'Without it a JavaScript sampler does the work: the same facts, more CPU time per sample, and a blocked loop is seen',
     "after 100 ms instead of 1 ms. The option native: 'off' or INFERENCE_HEALTH_NATIVE=off asks for that without this page.",
   ].join('\n');
+}
+
+function howToGetIt(root: string): string[] {
+  const tools = 'apt-get install -y --no-install-recommends g++ make python3';
+  if (existsSync(join(root, 'scripts', 'build-native.mjs')))
+    return [`This is a checkout; to build it: ${tools} && npm run build`];
+  return [
+    'The package brings binaries for both; npm install inference-health@latest renews them. To compile it instead:',
+    `  ${tools}`,
+    `  npm install --no-save node-addon-api@8 node-gyp && cd ${root} && npx node-gyp rebuild`,
+  ];
 }
 
 function nothingToTry(root: string | null): string {

@@ -1,6 +1,5 @@
 import { InferenceHealthError } from '../errors.js';
 import type { NativeAddon } from './addon.js';
-import { createFallback } from './fallback.js';
 import { loadNative } from './loader.js';
 
 export interface SourceOptions {
@@ -30,5 +29,7 @@ export function openSource(options: SourceOptions): Source {
   if (options.native === 'required')
     throw new InferenceHealthError('ERR_NATIVE_LOAD', loaded?.report ?? 'the addon is off');
   const { root, hz, heartbeat } = options;
+  // Loaded only here: its modules would add milliseconds to every start of the probe thread.
+  const { createFallback } = require('./fallback.js') as typeof import('./fallback.js');
   return { addon: createFallback({ root, hz, heartbeat }), native: false, report: loaded?.report ?? '' };
 }

@@ -1,0 +1,28 @@
+/** As in the native sampler: the kernel counts in ticks of 10 ms, shorter windows would be noise. */
+export const MIN_WINDOW_MS = 200;
+
+export interface Rate {
+  /** Δnumerator / Δdenominator since the last sample, NaN until a second one or when a counter ran backwards. */
+  update(nowMs: number, numerator: number, denominator: number): number;
+}
+
+export function createRate(): Rate {
+  let before: { readonly nowMs: number; readonly numerator: number; readonly denominator: number } | null =
+    null;
+  let value = Number.NaN;
+  return {
+    update(nowMs, numerator, denominator) {
+      if (before === null || numerator < before.numerator || denominator < before.denominator) {
+        value = Number.NaN;
+        before = { nowMs, numerator, denominator };
+        return value;
+      }
+      const elapsedMs = nowMs - before.nowMs;
+      if (elapsedMs <= 0 || (!Number.isNaN(value) && elapsedMs < MIN_WINDOW_MS)) return value;
+      const change = denominator - before.denominator;
+      value = change > 0 ? (numerator - before.numerator) / change : 0;
+      before = { nowMs, numerator, denominator };
+      return value;
+    },
+  };
+}
