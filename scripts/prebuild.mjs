@@ -1,0 +1,123 @@
+// `npm run prebuild`: prebuilds/linux-x64 and prebuilds/linux-arm64, the binaries that the package ships. Each is compiled
+// by prebuildify from one list of sources, in a folder of its own, so that a local build is left alone; nothing is downloaded.
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beyondFloor, GLIBC_FLOOR, readNeeds } from './lib/elf.mjs';
+import { withLock } from './lib/lock.mjs';
+import { newest } from './lib/newest.mjs';
+import { writeNodeHeaders } from './lib/node-headers.mjs';
+import { aptGet, isInstalled } from './lib/tools.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const inputs = ['native', 'binding.gyp', 'scripts/prebuild.mjs', 'scripts/lib'];
+const targets = [
+  { arch: 'x64', prefix: 'x86_64-linux-gnu-', debian: 'g++-x86-64-linux-gnu' },
+  { arch: 'arm64', prefix: 'aarch64-linux-gnu-', debian: 'g++-aarch64-linux-gnu' },
+];
+
+if (!isHookOfBuild()) process.exitCode = targets.map(prebuild).every(Boolean) ? 0 : 1;
+
+/**
+ * npm takes a script called `prebuild` for the hook of `build` and tells it nothing about the difference, except in the
+ * title of its own process. `npm run build` makes a local build in seconds and needs no cross compiler.
+ */
+function isHookOfBuild() {
+  if (process.env.npm_lifecycle_event !== 'prebuild') return false;
+  try {
+    for (let pid = process.ppid; pid > 1; pid = parentOf(pid)) {
+      const title = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      if (!/^\S*\b(ba|da)?sh /.test(title)) return /\sbuild\b/.test(title);
+    }
+  } catch {
+    // No such /proc: then prebuild was meant.
+  }
+  return false;
+}
+
+function parentOf(pid) {
+  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
+/** True when the binary exists and is up to date. */
+function prebuild(target) {
+  const folder = `prebuilds/linux-${target.arch}`;
+  const binary = join(root, folder, 'inference-health.node');
+  if (isFresh(binary)) return true;
+  const prefix = target.arch === process.arch ? '' : target.prefix;
+  const compiler = `${prefix}g++`;
+  if (process.platform !== 'linux' || !isInstalled(compiler)) {
+    const name = prefix === '' ? 'g++' : target.debian;
+    console.error(`${folder} was not built: ${compiler} is missing. Debian and Ubuntu: ${aptGet([name])}`);
+    return false;
+  }
+  const failure = withLock(join(root, `build-prebuild/${target.arch}.lock`), () =>
+    isFresh(binary) ? null : compile(target, prefix, binary),
+  );
+  if (failure !== null) console.error(`${folder} was not built:\n${failure}`);
+  else console.log(`${folder}: ${(statSync(binary).size / 1024).toFixed(0)} KiB`);
+  return failure === null;
+}
+
+function isFresh(binary) {
+  if (!existsSync(binary)) return false;
+  return statSync(binary).mtimeMs >= Math.max(...inputs.map((path) => newest(join(root, path), ['test'])));
+}
+
+function compile({ arch }, prefix, binary) {
+  const started = new Date();
+  const stage = join(root, 'build-prebuild', arch);
+  rmSync(stage, { recursive: true, force: true });
+  mkdirSync(stage, { recursive: true });
+  copyFileSync(join(root, 'binding.gyp'), join(stage, 'binding.gyp'));
+  symlinkSync(join(root, 'native'), join(stage, 'native'));
+
+  const headers = writeNodeHeaders(join(stage, 'nodedir'));
+  const flags = ['--napi', '--strip', '--name=inference-health', `--arch=${arch}`, '--platform=linux'];
+  const result = spawnSync(
+    process.execPath,
+    [
+      createRequire(import.meta.url).resolve('prebuildify/bin.js'),
+      ...flags,
+      `--strip-bin=${prefix}strip`,
+      `--out=${root}`,
+      `--cache=${join(stage, 'cache')}`,
+      `--node-gyp=${join(root, 'node_modules/.bin/node-gyp')}`,
+    ],
+    {
+      cwd: stage,
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+        CC: `${prefix}gcc`,
+        CXX: `${prefix}g++`,
+        AR: `${prefix}ar`,
+        // Both names: npm sets the first one itself where somebody has configured it.
+        npm_config_nodedir: headers,
+        npm_package_config_node_gyp_nodedir: headers,
+        npm_package_config_node_gyp_jobs: String(Math.min(4, availableParallelism())),
+      },
+    },
+  );
+  if (result.status !== 0) return `${result.stdout}${result.stderr}`;
+  const beyond = beyondFloor(readNeeds(binary).versions);
+  if (beyond.length > 0) {
+    rmSync(binary);
+    return `It needs ${beyond.join(', ')}; the floor is glibc ${GLIBC_FLOOR} and no libstdc++.`;
+  }
+  utimesSync(binary, started, started);
+  return null;
+}
