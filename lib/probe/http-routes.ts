@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { INTERNAL_ERROR, OTHER_PATH } from './reply.js';
 import { safeReport } from './report.js';
 import type { ProbeReply, ProbeRequest, ProbeRoute, ProbeRoutes, ProbeServerOptions } from './server.js';
+import { createTurnBudget } from './turn-budget.js';
 
 /** One path's route, and the header of its last answer: it rarely changes, so it is rarely built. */
 interface Endpoint {
@@ -25,6 +26,7 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 export function routeHttp(routes: ProbeRoutes, onError: ProbeServerOptions['onError']): HttpHandler {
   const { observe } = routes;
   const report = safeReport(onError);
+  const mayGoOn = createTurnBudget();
   const reads = new Map<string, Endpoint>();
   const denied = new Map<string, Endpoint>();
   for (const [path, route] of routes.paths) {
@@ -54,6 +56,7 @@ export function routeHttp(routes: ProbeRoutes, onError: ProbeServerOptions['onEr
     let endpoint = notFound;
     current = request;
     try {
+      if (!mayGoOn()) response.shouldKeepAlive = false;
       endpoint = find(request);
       const reply = endpoint.route(probeRequest);
       if (reply instanceof Promise) answerLater(endpoint, response, reply, startedAt);

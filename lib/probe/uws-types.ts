@@ -33,7 +33,11 @@ export interface UwsApp {
 export interface UwsResponse {
   writeStatus(status: string): UwsResponse;
   writeHeader(name: string, value: string): UwsResponse;
-  end(body: Uint8Array): UwsResponse;
+  end(body: Uint8Array, closeConnection: boolean): UwsResponse;
+  /** Sends what the socket takes now. The second result tells whether that was everything. */
+  tryEnd(body: Uint8Array, totalBytes: number): [wasTaken: boolean, isDone: boolean];
+  /** Called when the socket takes more, with the number of body bytes sent so far; returns whether it took them. */
+  onWritable(handler: (offset: number) => boolean): UwsResponse;
   /** Never pass a length: 20.51.4 then aborts the process. Without one it ends the answer after the header. */
   endWithoutBody(): UwsResponse;
   close(): UwsResponse;

@@ -30,6 +30,8 @@ export interface TestServer {
   /** What `onError` got since the last call. */
   errors(): Promise<string[]>;
   observed(): Promise<Observation[]>;
+  /** Resident memory of the whole process, bytes. */
+  rss(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export async function withProbeServer(
       connections: () => ask('connections') as Promise<number>,
       errors: () => ask('errors') as Promise<string[]>,
       observed: () => ask('observed') as Promise<Observation[]>,
+      rss: () => ask('rss') as Promise<number>,
       close: () => ask('close') as Promise<void>,
     });
   } finally {

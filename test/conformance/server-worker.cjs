@@ -42,6 +42,7 @@ const paths = new Map([
   ['/empty', always('200 OK', null, '')],
   ['/big', always('200 OK', 'text/plain', 'x'.repeat(4 * 1024 * 1024))],
   ['/:id/*', always('200 OK', 'text/plain', 'literal')],
+  ['/medium', always('200 OK', 'text/plain', 'x'.repeat(64 * 1024))],
   [
     '/later',
     async (request) => {

@@ -1,0 +1,184 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test, vi } from 'vitest';
+import { ENGINES, type TestServer, withProbeServer } from './probe-server.js';
+import { exchange, openRaw, type RawClient, request } from './raw-client.js';
+
+/** mulberry32, so that a failure can be replayed. */
+function randomBytes(seed: number, length: number): Buffer {
+  let state = seed;
+  return Buffer.from(
+    Array.from({ length }, () => {
+      state = (state + 0x6d2b79f5) | 0;
+      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+      return (mixed ^ (mixed >>> 14)) & 0xff;
+    }),
+  );
+}
+
+/** Client and server share this process, so each connection takes two descriptors. */
+function idleConnections(): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  return Math.min(5_000, Math.floor((Number(limit ?? 1024) - 200) / 2));
+}
+
+const untilNoneIsOpen = (server: TestServer) =>
+  vi.waitFor(async () => expect(await server.connections()).toBe(0), { timeout: 10_000, interval: 20 });
+
+describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
+  const on = (use: (server: TestServer) => Promise<void>) => () => withProbeServer(engine, use);
+
+  test(
+    'that send random bytes disturb nobody',
+    on(async (server) => {
+      const { port } = server;
+      for (let seed = 1; seed <= 200; seed += 1) {
+        const client = await openRaw(port);
+        const noise = randomBytes(seed, 16 + seed * 40);
+        // Half of them begin like a request, to get past the first line.
+        client.send(
+          seed % 2 === 0 ? noise : Buffer.concat([Buffer.from('GET /live HTTP/1.1\r\nHost: a\r\n'), noise]),
+        );
+        if (seed % 20 === 0) expect((await exchange(port, request('GET', '/live'))).status).toBe(200);
+        client.close(seed % 3 === 0 ? 'reset' : undefined);
+      }
+      expect((await exchange(port, request('GET', '/live'))).status).toBe(200);
+      expect(await server.errors()).toEqual([]);
+      await untilNoneIsOpen(server);
+    }),
+  );
+
+  test(
+    'that send a megabyte of header are cut off',
+    on(async (server) => {
+      const client = await openRaw(server.port);
+      client.send('GET /live HTTP/1.1\r\nHost: a\r\nX-Large: ');
+      const chunk = 'a'.repeat(65_536);
+      for (let sent = 0; sent < 16; sent += 1) client.send(chunk);
+      expect(await client.ended()).toMatch(/^HTTP\/1\.1 431 /);
+      client.close();
+      await untilNoneIsOpen(server);
+    }),
+  );
+
+  test(
+    'that leave in the middle of a request disturb nobody',
+    on(async (server) => {
+      const whole = request('GET', '/live');
+      for (let length = 0; length <= whole.length; length += 1) {
+        const client = await openRaw(server.port);
+        client.send(whole.slice(0, length));
+        client.close(length % 2 === 0 ? 'reset' : undefined);
+      }
+      expect((await exchange(server.port, whole)).status).toBe(200);
+      await untilNoneIsOpen(server);
+      expect(await server.errors()).toEqual([]);
+    }),
+  );
+
+  test(
+    'that leave before a late answer disturb nobody and are not counted',
+    on(async (server) => {
+      for (const how of ['reset', undefined] as const) {
+        const gone = await Promise.all(Array.from({ length: 20 }, () => openRaw(server.port)));
+        for (const client of gone) client.send(request('GET', '/later?150'));
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        for (const client of gone) client.close(how);
+      }
+      const patient = await exchange(server.port, request('GET', '/later?300'));
+      expect(patient.body).toBe('later');
+      expect((await server.observed()).length).toBe(1);
+      expect(await server.errors()).toEqual([]);
+      await untilNoneIsOpen(server);
+    }),
+  );
+
+  test(
+    'that close their sending side still get an answer that was ready at once',
+    on(async ({ port }) => {
+      const client = await openRaw(port);
+      client.socket.end(request('GET', '/live'));
+      expect((await client.response()).status).toBe(200);
+      await client.ended();
+      client.close();
+    }),
+  );
+
+  test(
+    'that pipeline behind a late answer are served in order, or cut off by uWebSockets.js',
+    on(async ({ port }) => {
+      const client = await openRaw(port);
+      client.send(request('GET', '/later?100') + request('GET', '/live'));
+      if (engine === 'uws') expect(await client.ended()).toBe('');
+      else {
+        expect((await client.response()).body).toBe('later');
+        expect((await client.response()).body).toContain('"call":1');
+      }
+      client.close();
+      expect((await exchange(port, request('GET', '/live'))).status).toBe(200);
+    }),
+  );
+
+  test(
+    'that never read what they asked for do not make the server keep it all',
+    on(async (server) => {
+      const before = await server.rss();
+      const greedy = await openRaw(server.port);
+      greedy.socket.pause();
+      // 1.2 GiB of answers, as long as the server goes on reading.
+      for (let round = 0; round < 100 && greedy.socket.writableLength < 1 << 20; round += 1) {
+        greedy.send(request('GET', '/medium').repeat(200));
+        if (round % 10 === 0) expect((await exchange(server.port, request('GET', '/live'))).status).toBe(200);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      expect((await server.rss()) - before).toBeLessThan(300 << 20);
+      greedy.close('reset');
+      await untilNoneIsOpen(server);
+    }),
+  );
+
+  test(
+    'that pipeline without end are cut off, so that others are answered',
+    on(async (server) => {
+      const flood = await openRaw(server.port);
+      const chunk = Buffer.from(request('GET', '/live').repeat(1_000));
+      let isFlooding = true;
+      const pour = () => {
+        if (isFlooding) flood.socket.write(chunk, () => setImmediate(pour));
+      };
+      for (let stream = 0; stream < 8; stream += 1) pour();
+      const ended = flood.ended(20_000).finally(() => {
+        isFlooding = false;
+      });
+      for (let probe = 0; probe < 5; probe += 1) {
+        expect((await exchange(server.port, request('GET', '/live'))).status).toBe(200);
+      }
+      await ended;
+      flood.close('reset');
+      await untilNoneIsOpen(server);
+    }),
+  );
+
+  test(
+    'of which thousands sit idle do not keep others from an answer',
+    on(async (server) => {
+      const count = idleConnections();
+      const idle: RawClient[] = [];
+      while (idle.length < count) {
+        const batch = Math.min(250, count - idle.length);
+        idle.push(...(await Promise.all(Array.from({ length: batch }, () => openRaw(server.port)))));
+      }
+      await vi.waitFor(async () => expect(await server.connections()).toBe(count));
+      for (let probe = 0; probe < 20; probe += 1) {
+        expect((await exchange(server.port, request('GET', '/live'))).status).toBe(200);
+      }
+      // They are served as well once they speak.
+      for (const client of idle.slice(-20)) {
+        client.send(request('GET', '/live'));
+        expect((await client.response()).status).toBe(200);
+      }
+      for (const client of idle) client.close('reset');
+      await untilNoneIsOpen(server);
+    }),
+  );
+});
