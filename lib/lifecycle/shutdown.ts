@@ -2,6 +2,8 @@ import type { Config, Logger } from '../config/options.js';
 
 export interface ShutdownPorts {
   readonly config: NonNullable<Config['shutdown']>;
+  /** Where the application has a handler for the signal too, it gets the grace period to exit by itself. */
+  readonly yieldsExit: boolean;
   readonly beginDrain: () => void;
   readonly activeRequests: () => number;
   readonly close: () => Promise<void>;
@@ -18,6 +20,7 @@ const EXIT_DEADLINE = 75;
  */
 export function installShutdown({
   config,
+  yieldsExit,
   beginDrain,
   activeRequests,
   close,
@@ -25,11 +28,17 @@ export function installShutdown({
 }: ShutdownPorts): () => void {
   let signalled = 0;
   async function run(signal: NodeJS.Signals): Promise<void> {
+    // Looked at before the others run: a handler of process.once() is gone afterwards.
+    const isLeftToOthers = yieldsExit && process.listenerCount(signal) > 1;
     const deadlineMs = performance.now() + config.gracePeriodMs;
     logger?.info({ signal, active: activeRequests() }, 'shutting down');
     beginDrain();
-    while (activeRequests() > 0 && performance.now() < deadlineMs && signalled < 2) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    while ((activeRequests() > 0 || isLeftToOthers) && performance.now() < deadlineMs && signalled < 2) {
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, POLL_MS);
+        // An application that has closed everything ends by itself, with its own exit code.
+        if (isLeftToOthers) timer.unref();
+      });
     }
     const left = activeRequests();
     if (left > 0)
@@ -41,7 +50,7 @@ export function installShutdown({
     signalled += 1;
     if (signalled === 1) void run(signal);
   };
-  for (const signal of config.signals) process.on(signal, onSignal);
+  for (const signal of config.signals) process.prependListener(signal, onSignal);
   return () => {
     for (const signal of config.signals) process.off(signal, onSignal);
   };

@@ -14,6 +14,7 @@ import { createLive } from '../probe/live.js';
 import { signature } from '../probe/publisher.js';
 import { PROBE_ROUTE_LABELS } from '../probe/routes.js';
 import { startProbeThread } from '../probe/thread.js';
+import { countHttpRequests } from '../requests/http-channel.js';
 import { closeRequestsBlock, createRequestsBlock } from '../requests/layout.js';
 import { createRequestsReader } from '../requests/reader.js';
 import { attachThread, createShare, publishShare, unpublishShare } from '../requests/share.js';
@@ -32,6 +33,10 @@ import { installShutdown } from './shutdown.js';
 /** Not part of the public options: how the package's own commands start it. */
 export interface StartInternals {
   readonly logToStderr?: boolean;
+  /** Counts every node:http request of the main thread, from the call on. */
+  readonly countHttp?: boolean;
+  /** On a signal that the application handles itself, only drains and leaves the exit to it, for the grace period. */
+  readonly yieldsExit?: boolean;
 }
 
 /** On globalThis, because ESM, CommonJS and a second copy of the package must agree. */
@@ -122,6 +127,9 @@ async function run(
   const share = createShare(block);
   const thread = attachThread(block, monoMs);
   const unwatchWorkers = watchWorkers(block, monoMs);
+  const stopCounting = internals.countHttp === true ? countHttpRequests(thread.begin) : () => undefined;
+  // At once: a worker that the application starts meanwhile gets the environment data of this moment.
+  publishShare(share);
   const requests = createRequestsReader(block);
   const evaluator = createEvaluator({
     source: addon,
@@ -180,6 +188,7 @@ async function run(
       options.signal?.removeEventListener('abort', onAbort);
       uninstallShutdown();
       unwatchWorkers();
+      stopCounting();
       appMetrics?.close();
       await probe.close();
       process.off('exit', onExit);
@@ -230,10 +239,10 @@ async function run(
     await close();
     throw error;
   });
-  publishShare(share);
   if (config.shutdown !== null)
     uninstallShutdown = installShutdown({
       config: config.shutdown,
+      yieldsExit: internals.yieldsExit ?? false,
       beginDrain,
       activeRequests: active,
       close,

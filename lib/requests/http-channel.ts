@@ -28,12 +28,15 @@ const open = new WeakMap<Socket, Set<Counted>>();
  * its response closes. A status of 500 or more is a failure, and so is a response that was not written to the end
  * (client gone, `destroy()`, server closed). HTTP/1 only: node:http2 streams and upgraded connections (WebSocket) have no
  * such event. Channels belong to a thread, so the probe thread's own listeners are never seen.
+ * @param begin makes the handle; null when it cannot, then the request is not counted.
  * @returns a function that stops counting new requests; those in flight are counted to their end.
  */
-export function countHttpRequests(begin: () => CountedRequest): () => void {
+export function countHttpRequests(begin: () => CountedRequest | null): () => void {
   const onStart = (message: unknown): void => {
     const { response, socket } = message as RequestStart;
-    response[REQUEST] = begin();
+    const counted = begin();
+    if (counted === null) return;
+    response[REQUEST] = counted;
     response.on('finish', onFinish);
     response.on('close', onClose);
     openOn(socket).add(response);

@@ -106,13 +106,18 @@ export interface AttachedHealth {
  * count already; `ERR_CLOSED` when that health is closed.
  */
 export function attachHealthWith(clock: () => number, token?: ShareToken): AttachedHealth {
+  const thread = findAndAttach(clock, token);
+  const close = async (): Promise<void> => thread.release();
+  return { requests: { begin: thread.begin }, close, [Symbol.asyncDispose]: close };
+}
+
+/** {@link attachHealthWith} for the package's own use. */
+export function findAndAttach(clock: () => number, token?: ShareToken): ThreadRequests {
   const block = blockOf(token);
   if (isRequestsBlockClosed(block)) {
     throw new InferenceHealthError('ERR_CLOSED', 'attachHealth: the health of this process has been closed');
   }
-  const thread = attachThread(block, clock);
-  const close = async (): Promise<void> => thread.release();
-  return { requests: { begin: thread.begin }, close, [Symbol.asyncDispose]: close };
+  return attachThread(block, clock);
 }
 
 /** True when {@link attachHealth} on this thread would find a health without a token. */

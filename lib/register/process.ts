@@ -1,0 +1,61 @@
+import cluster from 'node:cluster';
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import type { HealthOptions, Logger } from '../config/options.js';
+import { startWith } from '../lifecycle/start.js';
+import { isLauncher, OWNER, ownerMark, whyNotHere } from './inheritance.js';
+import { say } from './say.js';
+
+/**
+ * Starts health for this process from its environment and counts every node:http request, unless health belongs
+ * elsewhere: a child of a process that serves it, and a cluster worker, only with a port of their own. Whatever goes
+ * wrong, the application starts: there is a line on standard error, and no exit code.
+ */
+export function register(): void {
+  if (isLauncher(process.argv[1]) || isOwnCommand(process.argv[1])) return;
+  const reason = whyNotHere(process.env, {
+    pid: process.pid,
+    isClusterWorker: cluster.isWorker,
+    isAlive,
+  });
+  if (reason !== null) {
+    say(reason);
+    return;
+  }
+  process.env[OWNER] = ownerMark(process.pid, process.env);
+  startWith(options(), { countHttp: true, yieldsExit: true }).catch((error: unknown) => {
+    delete process.env[OWNER];
+    say(
+      `not started: ${error instanceof Error ? error.message : String(error)}; the application runs without it`,
+    );
+  });
+}
+
+/** As for `serve`: signals drain, unless the environment says otherwise. */
+function options(): HealthOptions {
+  const isTold = (process.env.INFERENCE_HEALTH_SHUTDOWN ?? '').trim() !== '';
+  return isTold ? { logger } : { logger, shutdown: true };
+}
+
+const ignore = (): void => undefined;
+const tell = (fields: object, message = ''): void => {
+  say(Object.keys(fields).length > 0 ? `${message} ${JSON.stringify(fields)}` : message);
+};
+const logger: Logger = { debug: ignore, info: ignore, warn: tell, error: tell };
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** `node dist/cjs/cli/main.js`, as our own start script has it. */
+function isOwnCommand(entry: string | undefined): boolean {
+  try {
+    return entry !== undefined && realpathSync(entry) === join(__dirname, '..', 'cli', 'main.js');
+  } catch {
+    return false;
+  }
+}
