@@ -24,6 +24,8 @@ const plans = {
   systeminformation: { rounds: 15, pauseMs: 220 },
 };
 
+const execute = promisify(execFile);
+
 export async function run(bench) {
   const failure = buildSample();
   if (failure !== null) throw new Error(failure);
@@ -34,32 +36,50 @@ export async function run(bench) {
   );
 
   const us = (name) => results.get(name).map((each) => each.us);
-  const bare = results.get('native').map((each) => each.bareUs);
+  const of = (key) => results.get('native').map((each) => each[key]);
   const measures = {
-    'C++ sample ÷ bare system calls': medianRatio(us('native'), bare),
+    'C++ sample ÷ bare system calls': medianRatio(us('native'), of('bareUs')),
+    'C++ sample ÷ bare system calls, 10 a second': medianRatio(of('coldUs'), of('coldBareUs')),
     'os and process ÷ C++ sample': medianRatio(us('os and process'), us('native')),
     'reading the last sample µs': median(us('read of the last sample')),
     'systeminformation ÷ C++ sample':
       missing === undefined ? medianRatio(us('systeminformation'), us('native')) : { skipped: missing },
   };
-  const row = (title, values) => [title, formatUs(median(values)), formatRatio(medianRatio(values, bare))];
+  const bare = of('bareUs');
+  const row = (title, values, cold) => [
+    title,
+    formatUs(median(values)),
+    formatRatio(medianRatio(values, bare)),
+    cold === undefined ? '–' : formatUs(median(cold)),
+  ];
   const table = {
-    columns: ['', 'median', '÷ bare system calls'],
+    columns: ['', 'in a loop', '÷ bare system calls', 'after 50 ms of sleep'],
     rows: [
-      row(`the bare system calls (${results.get('native')[0].files} kept descriptors)`, bare),
-      ...names.map((name) => row(titles[name], us(name))),
+      row(
+        `the bare system calls (${results.get('native')[0].calls} calls on kept descriptors)`,
+        bare,
+        of('coldBareUs'),
+      ),
+      ...names.map((name) => row(titles[name], us(name), name === 'native' ? of('coldUs') : undefined)),
     ],
   };
   return { tables: [table], measures };
 }
 
 async function sampleInCpp(bench) {
-  const { stdout } = await promisify(execFile)(tool('host_sample'), [
-    '--rounds',
-    String(bench.pick(20_000, 3000)),
-  ]);
-  const { sampleUs, bareUs, files } = JSON.parse(stdout);
-  return { us: sampleUs, bareUs, files };
+  const measure = async (rounds, pauseMs) => {
+    const args = ['--rounds', String(rounds), '--pause-ms', String(pauseMs)];
+    return JSON.parse((await execute(tool('host_sample'), args)).stdout);
+  };
+  const hot = await measure(bench.pick(20_000, 3000), 0);
+  const cold = await measure(bench.pick(30, 10), 50);
+  return {
+    us: hot.sampleUs,
+    bareUs: hot.bareUs,
+    calls: hot.calls,
+    coldUs: cold.sampleUs,
+    coldBareUs: cold.bareUs,
+  };
 }
 
 async function sampleInNode(kind, bench) {
@@ -79,5 +99,9 @@ function buildSample() {
     .split(/\s+/)
     .filter((source) => source.startsWith('native/host/') && !source.endsWith('/sampler.cc'))
     .map((source) => join(root, source));
-  return build('host_sample', ['host_sample.cc'], [`-I${join(root, 'native')}`, ...sources]);
+  return build(
+    'host_sample',
+    ['host_sample.cc'],
+    [`-I${join(root, 'native')}`, '-Wl,--wrap=pread,--wrap=fstat', ...sources],
+  );
 }

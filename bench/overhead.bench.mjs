@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuTime } from './lib/load.mjs';
 import { root } from './lib/paths.mjs';
-import { interleave } from './lib/rounds.mjs';
 import { median } from './lib/stats.mjs';
 import { launch, startSubject } from './lib/subjects.mjs';
 
@@ -40,9 +39,12 @@ export async function run(bench) {
   const selected = bench.isSmoke
     ? names.filter((name) => ['bare', 'uws 10 Hz', 'http 10 Hz', 'uws 10 Hz, agent'].includes(name))
     : names;
-  const results = await interleave(selected, { rounds: bench.pick(3, 1) }, (name) =>
-    observe(bench, plans[name]),
-  );
+  // All at once: each of them is idle, and one after the other would take half an hour.
+  const rounds = [];
+  for (let round = 0; round < bench.pick(3, 1); round++) {
+    rounds.push(await Promise.all(selected.map((name) => observe(bench, plans[name]))));
+  }
+  const results = new Map(selected.map((name, index) => [name, rounds.map((round) => round[index])]));
 
   const middle = (name, key) => median(results.get(name).map((each) => each[key]));
   const over = (name, key) => middle(name, key) - middle('bare', key);
@@ -88,9 +90,9 @@ async function observe(bench, { engine, options }) {
       if (!response.ok) throw new Error(`/metrics answers ${response.status}`);
       await response.text();
     }
-    // Start-up work, compilation included, is over by then.
-    await sleep(bench.pick(4000, 700));
-    const { cpuMs, seconds } = await cpuTime(subject.pid, bench.pick(10, 1));
+    // Start-up work is over by then: compilation, and the garbage collection some ten seconds later.
+    await sleep(bench.pick(20_000, 700));
+    const { cpuMs, seconds } = await cpuTime(subject.pid, bench.pick(20, 1));
     return { cpuPercent: cpuMs / seconds / 10, ...memory(subject.pid) };
   } finally {
     await subject.stop();
