@@ -49,12 +49,14 @@ export function whyNotHere(
  * npm itself would take the port, and the server, its child, would get none. Our own commands start their own health.
  */
 const LAUNCHERS =
-  /^(npm|npx|pnpm|pnpx|yarn|yarnpkg|corepack|nodemon|tsx|cross-env|dotenv|inference-health)(-cli)?(-[\d.]+)?(\.[cm]?js)?$/;
+  /^(npm|npx|pnpm|pnpx|yarn|yarnpkg|corepack|pm2|pm2-runtime|nodemon|tsx|cross-env|dotenv|inference-health)(-cli)?(-[\d.]+)?(\.[cm]?js)?$/;
+
+/** pm2's own process, which starts the applications. */
+const PM2_DAEMON = /[\\/]pm2[\\/]lib[\\/]Daemon\.js$/;
 
 /** @param entry `process.argv[1]`, with links not resolved */
 export function isLauncher(entry: string | undefined): boolean {
-  return (
-    entry !== undefined &&
-    LAUNCHERS.test(entry.slice(Math.max(entry.lastIndexOf('/'), entry.lastIndexOf('\\')) + 1))
-  );
+  if (entry === undefined) return false;
+  const name = entry.slice(Math.max(entry.lastIndexOf('/'), entry.lastIndexOf('\\')) + 1);
+  return LAUNCHERS.test(name) || PM2_DAEMON.test(entry);
 }

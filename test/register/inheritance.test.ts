@@ -59,6 +59,8 @@ describe('where register starts health', () => {
     '/app/.yarn/releases/yarn-4.1.0.cjs',
     'C:\\Program Files\\nodejs\\node_modules\\corepack\\dist\\pnpm.js',
     '/app/node_modules/.bin/nodemon',
+    '/usr/lib/node_modules/pm2/bin/pm2',
+    '/usr/lib/node_modules/pm2/lib/Daemon.js',
     '/app/node_modules/.bin/inference-health',
   ])('not in a launcher: %s', (entry) => {
     expect(isLauncher(entry)).toBe(true);
@@ -70,6 +72,8 @@ describe('where register starts health', () => {
     '/app/npm/index.js',
     '/app/yarn-server.js',
     '/app/my-npm',
+    '/app/lib/Daemon.js',
+    '/usr/lib/node_modules/pm2/lib/ProcessContainerFork.js',
     '/app/tsx.config.js',
   ])('in an application: %s', (entry) => {
     expect(isLauncher(entry)).toBe(false);

@@ -118,6 +118,14 @@ describe('node --import inference-health/register', () => {
     expect(app.stderr()).toBe('');
   });
 
+  test.each(['http', 'auto'])('never counts the probes themselves, HTTP engine %s', async (engine) => {
+    const app = run([...IMPORT, join(FIXTURES, 'server.mjs')], { INFERENCE_HEALTH_HTTP_ENGINE: engine });
+    await app.line('port');
+    await expectCounts({ total_requests: 2 });
+    for (let n = 0; n < 20; n += 1) await fetchFrom(n % 2 === 0 ? '/health/live' : '/nowhere');
+    expect(await counts()).toMatchObject({ total_requests: 2, active_requests: 0 });
+  });
+
   test('shows a request that is in flight, and one that its client has left', async () => {
     const app = run([...IMPORT, join(FIXTURES, 'server.mjs')]);
     const client = connect(await app.line<number>('port'), '127.0.0.1');
