@@ -194,7 +194,9 @@ bool unmonitor(int id, uv_loop_s* loop) {
     const Visit visit(id);
     if (!visit || slot.loop != loop) return false;
   }
-  slot.id.store(-1);
+  // An exchange and not a store: under qemu on x86 a store may still wait in its buffer while the next load is answered,
+  // and a reader was seen inside a closed loop there.
+  slot.id.exchange(-1);
   for (int spins = 0; slot.readers.load() != 0; ++spins) {
     // A reader stays for tens of nanoseconds, unless it lost its processor.
     constexpr timespec kPause{0, 50'000};
