@@ -11,8 +11,8 @@ import { claimUnixSocket } from './unix-socket.js';
 /** uWebSockets.js ends idle and slow connections after a fixed 10 s; here it is the same, seen at the next check. */
 const CONNECTION_TIMEOUT_MS = 10_000;
 const TIMEOUT_CHECK_MS = 2_000;
-/** For peers that read nothing; above the 10 s after which a Prometheus scrape gives up. */
-const SOCKET_IDLE_MS = 30_000;
+/** node:net lets an unread answer sit for two of these: it takes the first one's bytes in the kernel for progress. */
+const UNREAD_ANSWER_MS = 5_000;
 const MAX_HEADER_BYTES = 16_384;
 
 interface Listener {
@@ -99,7 +99,8 @@ export function createHttpServer(options: ProbeServerOptions = {}): ProbeServer 
       },
       handle,
     );
-    server.timeout = SOCKET_IDLE_MS;
+    server.timeout = UNREAD_ANSWER_MS;
+    server.on('timeout', endUnlessWaiting);
     // node:http would answer 417 by itself, without `Cache-Control`; what a client expects changes nothing here.
     server.on('checkExpectation', handle);
     server.on('clientError', refuse);
@@ -130,8 +131,14 @@ export function createHttpServer(options: ProbeServerOptions = {}): ProbeServer 
       for (const listener of listeners) closeListener(listener);
       listeners.clear();
       for (const socket of sockets) socket.destroy();
+      sockets.clear();
     },
   };
+}
+
+/** Ends kept-alive connections and unread answers; who waits for a late answer or still sends has other limits. */
+function endUnlessWaiting(socket: Socket): void {
+  if (socket.timeout !== UNREAD_ANSWER_MS || socket.writableLength > 0) socket.destroy();
 }
 
 function closeListener({ server, release }: Listener): void {

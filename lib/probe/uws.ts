@@ -1,10 +1,10 @@
-import { createServer } from 'node:net';
 import { closedFailure, failureFromErrno } from './listen-failure.js';
 import { lacksAddressFamily, listenHosts } from './listen-host.js';
 import type { ListenResult, ListenTarget, ProbeRoutes, ProbeServer, ProbeServerOptions } from './server.js';
 import { claimUnixSocket } from './unix-socket.js';
+import { bindTcp, bindUnix } from './uws-bind.js';
 import { routeUws } from './uws-routes.js';
-import type { UwsApp, UwsListenSocket, UwsModule, UwsResponse } from './uws-types.js';
+import type { UwsApp, UwsModule, UwsResponse } from './uws-types.js';
 
 interface Listener {
   readonly app: UwsApp;
@@ -55,21 +55,16 @@ export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}
   async function openTcp({ app }: Listener, target: ListenTarget & { kind: 'tcp' }): Promise<ListenResult> {
     const hosts = listenHosts(target);
     if ('code' in hosts) return { ok: false, failure: hosts };
-    let cause: string | null | undefined;
+    let errno: string | undefined;
     for (const host of hosts) {
-      let socket = bindTcp(uws, app, host, target.port);
-      if (socket === false) {
-        cause = await bindErrno({ host, port: target.port });
-        if (isClosed) return { ok: false, failure: closedFailure(target) };
-        // node:net could bind it: whoever held the port has just gone.
-        if (cause === null) socket = bindTcp(uws, app, host, target.port);
+      const result = await bindTcp(uws, app, host, target.port, () => isClosed);
+      if ('socket' in result) {
+        return { ok: true, bound: { kind: 'tcp', host, port: uws.us_socket_local_port(result.socket) } };
       }
-      if (socket !== false) {
-        return { ok: true, bound: { kind: 'tcp', host, port: uws.us_socket_local_port(socket) } };
-      }
-      if (!lacksAddressFamily(cause ?? undefined)) break;
+      errno = result.errno ?? undefined;
+      if (isClosed || !lacksAddressFamily(errno)) break;
     }
-    return { ok: false, failure: failureFromErrno(target, cause ?? undefined) };
+    return { ok: false, failure: failureFromErrno(target, errno) };
   }
 
   async function openUnix(
@@ -83,10 +78,10 @@ export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}
       claim.abandon();
       return { ok: false, failure: closedFailure(target) };
     }
-    if (bindUnix(listener.app, claim.bindPath) === false) {
-      const cause = await bindErrno({ path: claim.bindPath });
+    const result = await bindUnix(listener.app, claim.bindPath);
+    if ('errno' in result) {
       claim.abandon();
-      return { ok: false, failure: failureFromErrno(target, cause ?? undefined) };
+      return { ok: false, failure: failureFromErrno(target, result.errno ?? undefined) };
     }
     const failure = claim.publish();
     if (failure !== null) return { ok: false, failure };
@@ -115,29 +110,4 @@ function closeListener({ app, release }: Listener): void {
   release();
   // `us_listen_socket_close` would leave keep-alive connections open and answered; this ends everything.
   app.close();
-}
-
-function bindTcp(uws: UwsModule, app: UwsApp, host: string, port: number): UwsListenSocket | false {
-  let bound: UwsListenSocket | false = false;
-  app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
-    bound = socket;
-  });
-  return bound;
-}
-
-function bindUnix(app: UwsApp, path: string): UwsListenSocket | false {
-  let bound: UwsListenSocket | false = false;
-  app.listen_unix((socket) => {
-    bound = socket;
-  }, path);
-  return bound;
-}
-
-/** Why an address cannot be had: uWebSockets.js gives no cause, so node:net tries the same. Null if it can be had. */
-function bindErrno(address: { host: string; port: number } | { path: string }): Promise<string | null> {
-  return new Promise((settle) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
-    server.listen({ ...address, exclusive: true }, () => server.close(() => settle(null)));
-  });
 }

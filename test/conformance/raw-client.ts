@@ -143,7 +143,7 @@ function parseResponse(
 export async function exchange(
   address: number | NetConnectOpts,
   request: string,
-  options?: { isHead?: boolean },
+  options?: { isHead?: boolean; timeoutMs?: number },
 ): Promise<RawResponse> {
   const client = await openRaw(address);
   try {
