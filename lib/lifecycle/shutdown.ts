@@ -1,14 +1,5 @@
-import type { Config, Logger } from '../config/options.js';
-
-export interface ShutdownPorts {
-  readonly config: NonNullable<Config['shutdown']>;
-  /** Where the application has a handler for the signal too, it gets the grace period to exit by itself. */
-  readonly yieldsExit: boolean;
-  readonly beginDrain: () => void;
-  readonly activeRequests: () => number;
-  readonly close: () => Promise<void>;
-  readonly logger: Logger | null;
-}
+import type { Config } from '../config/options.js';
+import type { Service } from './service.js';
 
 const POLL_MS = 20;
 /** sysexits' EX_TEMPFAIL: the drain deadline passed with requests in flight. */
@@ -17,15 +8,18 @@ const EXIT_DEADLINE = 75;
 /**
  * Installs the signal handlers: readiness turns 503, requests in flight finish, the process exits with 0, or with 75
  * when the grace period is over first. A second signal does not wait any longer. Returns the uninstaller.
+ * @param yieldsExit where the application handles the signal too, it gets the grace period to exit by itself.
  */
-export function installShutdown({
-  config,
-  yieldsExit,
-  beginDrain,
-  activeRequests,
-  close,
-  logger,
-}: ShutdownPorts): () => void {
+export function installShutdown(
+  {
+    beginDrain,
+    activeRequests,
+    close,
+    logger,
+  }: Pick<Service, 'beginDrain' | 'activeRequests' | 'close' | 'logger'>,
+  config: NonNullable<Config['shutdown']>,
+  yieldsExit: boolean,
+): () => void {
   let signalled = 0;
   async function run(signal: NodeJS.Signals): Promise<void> {
     // Looked at before the others run: a handler of process.once() is gone afterwards.

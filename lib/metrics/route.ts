@@ -1,19 +1,15 @@
 import type { ProbeReply, ProbeRoute } from '../probe/server.js';
-import type { MetricsInput } from './input.js';
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
  * `/metrics` as a probe route: 200 with the text, or 503 with one line when the agent thread cannot say it in time.
- * @param collect takes the input of one scrape; called once a request.
+ * @param render gives the text in UTF-8; called once a request.
  */
-export function createMetricsRoute(
-  agent: { renderMetrics(input: MetricsInput): Promise<Uint8Array> },
-  collect: () => MetricsInput,
-): ProbeRoute {
+export function createMetricsRoute(render: () => Promise<Uint8Array>): ProbeRoute {
   return async () => {
     try {
-      return reply('200 OK', CONTENT_TYPE, await agent.renderMetrics(collect()), null);
+      return reply('200 OK', CONTENT_TYPE, await render(), null);
     } catch {
       // The cause went to the log; its text may name paths and does not belong into an answer.
       const body = new TextEncoder().encode(

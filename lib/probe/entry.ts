@@ -165,7 +165,7 @@ const collect = () =>
 async function start(): Promise<void> {
   const loaded = loadHttpEngine(config.httpEngine, { onError });
   engine = loaded;
-  const metrics = createMetricsRoute(agent, collect);
+  const metrics = createMetricsRoute(() => agent.renderMetrics(collect()));
   const listeners: BoundListener[] = [];
   evaluator.update();
   for (const listener of config.listeners) {

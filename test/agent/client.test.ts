@@ -199,7 +199,7 @@ describe('when the agent thread hangs', () => {
 
   test('the route answers 503 with one line and Retry-After', async () => {
     const { agent } = startMortal(1, 'hang', { deadlineMs: 300 });
-    const route = createMetricsRoute(agent, metricsInput);
+    const route = createMetricsRoute(() => agent.renderMetrics(metricsInput()));
     const reply = await route({ query: () => '', accept: () => '' });
     expect(reply).toMatchObject({ statusLine: '503 Service Unavailable', retryAfter: '1' });
     expect(decode(reply.body.subarray(0, reply.length))).toMatch(/^metrics are not available.*\n$/);

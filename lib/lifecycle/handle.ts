@@ -1,0 +1,78 @@
+import { InferenceHealthError } from '../errors.js';
+import { createMetricsRoute } from '../metrics/route.js';
+import { monoMs } from '../native/clock.js';
+import { createLive } from '../probe/live.js';
+import type { Started } from '../probe/thread.js';
+import { startCheck } from './checks.js';
+import { checkName, createClaim, createComponent, createEndpoint, createHold } from './claims.js';
+import { createHandler } from './handler.js';
+import type { Health } from './health.js';
+import type { Service } from './service.js';
+
+const DRAIN_POLL_MS = 20;
+
+/** The public face of a running service. */
+export function createHandle(service: Service, { listeners, engine }: Started): Health {
+  const { dispatch, emitter, evaluator, requests, close } = service;
+  const checks = new Map<string, () => void>();
+
+  function requireOpen(): void {
+    if (service.isClosed()) throw new InferenceHealthError('ERR_CLOSED', 'health has been closed');
+  }
+
+  service.onClose(() => {
+    for (const stop of checks.values()) stop();
+  });
+
+  return {
+    listeners,
+    httpEngine: engine,
+    native: service.native,
+    model: createClaim('model', 'Model', dispatch, monoMs),
+    engine: createClaim('inference_engine', 'Inference engine', dispatch, monoMs),
+    component: (name) => createComponent(checkName('component', name), dispatch, monoMs),
+    check(name, fn, options = {}) {
+      requireOpen();
+      checkName('check', name);
+      if (checks.has(name)) {
+        throw new InferenceHealthError(
+          'ERR_CONFIG_INVALID',
+          `check '${name}' exists already; stop() it first`,
+        );
+      }
+      const check = startCheck(name, fn, options, { dispatch, now: monoMs });
+      const stop = (): void => {
+        checks.delete(name);
+        check.stop();
+      };
+      checks.set(name, stop);
+      return { stop, [Symbol.dispose]: stop };
+    },
+    endpoint(name) {
+      const endpoint = createEndpoint(checkName('endpoint', name), dispatch, monoMs);
+      endpoint.notReady();
+      return endpoint;
+    },
+    hold: (name) => createHold(checkName('hold', name, []), dispatch, monoMs),
+    requests: { begin: service.begin },
+    async drain() {
+      requireOpen();
+      service.beginDrain();
+      while (!service.isClosed() && service.activeRequests() > 0) {
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+      }
+    },
+    resume: () => service.setPhase('serving'),
+    share: () => service.share,
+    handler(options = {}) {
+      const metrics = createMetricsRoute(service.renderMetrics);
+      return createHandler({ ...options, evaluator, metrics, refreshLive: createLive(requests) });
+    },
+    status: service.status,
+    on: (name, listener) => emitter.on(name, listener),
+    once: (name, listener) => emitter.once(name, listener),
+    off: (name, listener) => emitter.off(name, listener),
+    close: close,
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -1,0 +1,234 @@
+import { collectBuildInfo } from '../config/build-info.js';
+import type { Config, HealthOptions, Logger } from '../config/options.js';
+import { createAppMetrics } from '../metrics/app-registry.js';
+import { probeHistogramBytes } from '../metrics/probe-histogram.js';
+import { monoMs } from '../native/clock.js';
+import { startHeartbeat } from '../native/heartbeat.js';
+import { openSource } from '../native/source.js';
+import { createEvaluator, type Evaluator } from '../probe/evaluator.js';
+import { signature } from '../probe/publisher.js';
+import { PROBE_ROUTE_LABELS } from '../probe/routes.js';
+import { type Started, startProbeThread } from '../probe/thread.js';
+import { countHttpRequests } from '../requests/http-channel.js';
+import { closeRequestsBlock, createRequestsBlock } from '../requests/layout.js';
+import { createRequestsReader, type RequestsReader } from '../requests/reader.js';
+import {
+  attachThread,
+  createShare,
+  publishShare,
+  type ShareToken,
+  type ThreadRequests,
+  unpublishShare,
+} from '../requests/share.js';
+import { watchWorkers } from '../requests/workers.js';
+import type { StatusEvent } from '../status/events.js';
+import { initialState } from '../status/reducer.js';
+import type { Policy } from '../status/types.js';
+import { createEmitter, type HealthEmitter, type HealthStatus } from './emitter.js';
+import { createMirror } from './mirror.js';
+
+export interface ServiceInternals {
+  /** The probe thread logs straight to standard error, as JSON lines. */
+  readonly logToStderr?: boolean;
+  /** Counts every node:http request of the main thread, from the call on. */
+  readonly countHttp?: boolean;
+}
+
+/** What runs behind a `Health` handle. */
+export interface Service {
+  readonly native: boolean;
+  readonly evaluator: Evaluator;
+  readonly emitter: HealthEmitter;
+  readonly share: ShareToken;
+  readonly begin: ThreadRequests['begin'];
+  readonly requests: RequestsReader;
+  readonly logger: Logger | null;
+  /** Resolves when every listener is bound; after a failure everything is closed again. */
+  readonly started: Promise<Started>;
+  /** Sends an event to the probe thread; after `close` it does nothing. */
+  dispatch(event: StatusEvent): void;
+  renderMetrics(): Promise<Uint8Array>;
+  status(): HealthStatus;
+  activeRequests(): number;
+  setPhase(phase: 'draining' | 'serving'): void;
+  beginDrain(): void;
+  isClosed(): boolean;
+  /** Registers a clean-up, run by `close` in the order of registration. */
+  onClose(cleanUp: () => void): void;
+  close(): Promise<void>;
+}
+
+/** Facts older than five samples, but at least 5 s, count as stale. */
+const STALE_SAMPLES = 5;
+const STALE_AT_LEAST_MS = 5000;
+
+function policyOf(config: Config): Policy {
+  const { startupGraceMs, liveStallMs, loopUnreadyMs, memoryDegradedPercent, memoryUnhealthyPercent } =
+    config;
+  return {
+    startupGraceMs,
+    liveStallMs,
+    loopUnreadyMs,
+    memoryDegradedPercent,
+    memoryUnhealthyPercent,
+    gates: config.gates,
+    aggregation: config.aggregation,
+    sampleStaleMs: Math.max(STALE_AT_LEAST_MS, (STALE_SAMPLES * 1000) / config.sampleHz),
+  };
+}
+
+/** Synchronous up to the start of the probe thread: the caller's next statement may block. */
+export function startService(options: HealthOptions, config: Config, internals: ServiceInternals): Service {
+  const logger = options.logger ?? null;
+  const startedAtMs = monoMs();
+  const build = collectBuildInfo(config.version);
+  const { sampleHz: hz, root, perCore } = config;
+  const heartbeat = startHeartbeat(monoMs);
+  const { addon, native, report } = openSource({
+    native: config.native,
+    root,
+    hz,
+    perCore,
+    heartbeat: heartbeat.buffer,
+  });
+  // Only without the addon is the heartbeat needed: its wake-ups are not for free.
+  if (native) heartbeat.stop();
+  if (native) addon.startSampler({ root, hz, perCore });
+  const loop = native ? addon.monitorLoop() : 0;
+
+  const block = createRequestsBlock(startedAtMs);
+  const share = createShare(block);
+  const thread = attachThread(block, monoMs);
+  const requests = createRequestsReader(block);
+  const unwatchWorkers = watchWorkers(block, monoMs);
+  const stopCounting = internals.countHttp === true ? countHttpRequests(thread.begin) : () => undefined;
+  // At once: a worker that the application starts meanwhile gets the environment data of this moment.
+  publishShare(share);
+
+  const state = initialState(startedAtMs, policyOf(config));
+  const evaluator = createEvaluator({
+    source: addon,
+    loop,
+    state,
+    build,
+    degradedOk: config.degradedOk,
+    native,
+  });
+  const mirror = createMirror(evaluator);
+  const emitter = createEmitter();
+  const appMetrics = options.registry === undefined ? null : createAppMetrics({ registry: options.registry });
+
+  const probe = startProbeThread({
+    config,
+    build,
+    loop,
+    heartbeat: native ? null : heartbeat.buffer,
+    requests: block.buffer,
+    probes: new SharedArrayBuffer(probeHistogramBytes(PROBE_ROUTE_LABELS.length)),
+    logToStderr: internals.logToStderr ?? false,
+    logger,
+    state: () => ({ state: evaluator.state(), lastEventId: mirror.lastEventId() }),
+    onState(owned, lastEventId) {
+      mirror.acknowledge(owned, lastEventId);
+      announce();
+    },
+    onStall(stall) {
+      evaluator.setLastStall(stall);
+      emitter.emit('stall', stall);
+    },
+    onMetricsPort: (port) => (appMetrics === null ? port.close() : appMetrics.attach(port)),
+  });
+
+  let isClosed = false;
+  let closing: Promise<void> | null = null;
+  const cleanUps: (() => void)[] = [];
+  const onExit = (): void => probe.closeSync();
+  const onAbort = (): void => void close();
+  process.on('exit', onExit);
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+
+  function dispatch(event: StatusEvent): void {
+    if (!isClosed) probe.send(mirror.dispatch(event), event);
+  }
+  const firstTurn = setImmediate(() => dispatch({ type: 'main-reported', atMs: monoMs() }));
+
+  function close(): Promise<void> {
+    closing ??= end();
+    return closing;
+  }
+
+  async function end(): Promise<void> {
+    isClosed = true;
+    clearImmediate(firstTurn);
+    options.signal?.removeEventListener('abort', onAbort);
+    unwatchWorkers();
+    stopCounting();
+    appMetrics?.close();
+    await probe.close();
+    process.off('exit', onExit);
+    heartbeat.stop();
+    thread.release();
+    unpublishShare(share);
+    closeRequestsBlock(block);
+    if (native) {
+      addon.unmonitorLoop(loop);
+      addon.stopSampler();
+    }
+    for (const cleanUp of cleanUps) cleanUp();
+  }
+
+  let announced = '';
+  function announce(): void {
+    const current = signature(evaluator.verdict());
+    if (current === announced) return;
+    announced = current;
+    emitter.emit('status', status());
+  }
+
+  function status(): HealthStatus {
+    evaluator.update();
+    const { phase, live, ready, startup, health, reasons } = evaluator.verdict();
+    const plain = reasons.map(({ component, code, message }) => ({ component, code, message }));
+    return { phase, live, ready, startup, health, reasons: plain };
+  }
+
+  const setPhase = (phase: 'draining' | 'serving'): void =>
+    dispatch({ type: 'phase', atMs: monoMs(), phase });
+
+  const started = probe.started.then(
+    (bound) => {
+      const { listeners, engine: httpEngine, note } = bound;
+      logger?.info({ listeners, httpEngine, native }, `health started: ${note}`);
+      if (report !== '')
+        logger?.warn({ report }, 'the native addon did not load; the JavaScript fallback serves');
+      return bound;
+    },
+    async (error: unknown) => {
+      await close();
+      throw error;
+    },
+  );
+
+  return {
+    native,
+    evaluator,
+    emitter,
+    share,
+    begin: thread.begin,
+    requests,
+    logger,
+    started,
+    dispatch,
+    renderMetrics: probe.renderMetrics,
+    status,
+    activeRequests: () => requests.read(monoMs()).active,
+    setPhase,
+    beginDrain() {
+      setPhase('draining');
+      emitter.emit('drain');
+    },
+    isClosed: () => isClosed,
+    onClose: (cleanUp) => void cleanUps.push(cleanUp),
+    close,
+  };
+}
