@@ -13,6 +13,17 @@ export function writeInteger(out: Uint8Array, at: number, value: number): number
   return at + digits;
 }
 
+/** Overwrites an integer of `width` digits; false, and nothing written, where the value has another width or is no integer. */
+export function patchInteger(out: Uint8Array, at: number, width: number, value: number): boolean {
+  if (value < 0 || value >= (POWERS[width] ?? 0)) return false;
+  if (value < (POWERS[width - 1] ?? 0) && width > 1) return false;
+  if (Math.floor(value) !== value) return false;
+  writePadded(out, at, value, width);
+  return true;
+}
+
+const POWERS = Float64Array.from({ length: 16 }, (_, exponent) => 10 ** exponent);
+
 /** Writes a number with up to three decimals and no trailing zeros; not finite is written as `null`. */
 export function writeNumber(out: Uint8Array, at: number, value: number): number {
   let position = at;

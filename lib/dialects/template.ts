@@ -1,4 +1,4 @@
-import { TIMESTAMP_BYTES, writeInteger, writeNumber, writeTimestamp } from './digits.js';
+import { patchInteger, TIMESTAMP_BYTES, writeInteger, writeNumber, writeTimestamp } from './digits.js';
 
 /** The moment of an answer. `live` holds the numbers that change with every request; see {@link LIVE}. */
 export interface Moment {
@@ -63,8 +63,82 @@ export function textTemplate(text: string): Template {
   };
 }
 
-/** Compiles a document with placeholders of {@link slot} into a template of compact JSON. */
+/**
+ * Compiles a document with placeholders of {@link slot} into a template of compact JSON.
+ *
+ * A second call with the same buffer overwrites only the digits: copying the fixed text of a large document again was
+ * most of its cost. The caller must therefore leave the buffer to the template between calls.
+ */
 export function jsonTemplate(document: unknown): Template {
+  const { texts, kinds, parameters, capacity } = compile(document);
+  const slots = kinds.length;
+  const positions = new Uint32Array(slots);
+  const widths = new Uint8Array(slots);
+  let filled: Uint8Array | null = null;
+  let length = 0;
+
+  function slotValue(index: number, moment: Moment): number {
+    const parameter = parameters[index] ?? 0;
+    switch (kinds[index]) {
+      case TIMESTAMP:
+        return moment.unixMs;
+      case SECONDS:
+        return Math.floor((moment.monoMs - parameter) / 1000);
+      case MILLISECONDS:
+        return Math.floor(moment.monoMs - parameter);
+      default:
+        return moment.live[parameter] ?? Number.NaN;
+    }
+  }
+
+  function fill(out: Uint8Array, moment: Moment): number {
+    let position = 0;
+    for (let index = 0; index <= slots; index += 1) {
+      const bytes = texts[index] as Uint8Array;
+      out.set(bytes, position);
+      position += bytes.length;
+      if (index === slots) break;
+      positions[index] = position;
+      const value = slotValue(index, moment);
+      if (kinds[index] === TIMESTAMP) position = writeTimestamp(out, position, value);
+      else if (kinds[index] === LIVE_NUMBER) position = writeNumber(out, position, value);
+      else position = writeInteger(out, position, value);
+      widths[index] = position - (positions[index] as number);
+    }
+    return position;
+  }
+
+  /** False when a number has become wider or narrower, or has decimals: then the text behind it has to move. */
+  function patch(out: Uint8Array, moment: Moment): boolean {
+    for (let index = 0; index < slots; index += 1) {
+      const value = slotValue(index, moment);
+      const position = positions[index] as number;
+      if (kinds[index] === TIMESTAMP) writeTimestamp(out, position, value);
+      else if (!patchInteger(out, position, widths[index] as number, value)) return false;
+    }
+    return true;
+  }
+
+  return {
+    capacity,
+    render(out, moment) {
+      if (out === filled && patch(out, moment)) return length;
+      length = fill(out, moment);
+      filled = out;
+      return length;
+    },
+  };
+}
+
+interface Compiled {
+  /** One more than there are slots. */
+  readonly texts: readonly Uint8Array[];
+  readonly kinds: Uint8Array;
+  readonly parameters: Float64Array;
+  readonly capacity: number;
+}
+
+function compile(document: unknown): Compiled {
   const encoder = new TextEncoder();
   const parts = JSON.stringify(document).split(PLACEHOLDER);
   const texts: Uint8Array[] = [];
@@ -84,34 +158,5 @@ export function jsonTemplate(document: unknown): Template {
     parameters.push(Number(parts[index + 2] || 0));
     capacity += isTimestamp ? TIMESTAMP_BYTES : NUMBER_BYTES;
   }
-  return {
-    capacity,
-    render(out, moment) {
-      let position = 0;
-      for (let index = 0; index < texts.length; index += 1) {
-        const bytes = texts[index];
-        if (bytes === undefined) break;
-        out.set(bytes, position);
-        position += bytes.length;
-        const parameter = parameters[index] ?? 0;
-        switch (kinds[index]) {
-          case TIMESTAMP:
-            position = writeTimestamp(out, position, moment.unixMs);
-            break;
-          case SECONDS:
-            position = writeInteger(out, position, (moment.monoMs - parameter) / 1000);
-            break;
-          case MILLISECONDS:
-            position = writeInteger(out, position, moment.monoMs - parameter);
-            break;
-          case LIVE_NUMBER:
-            position = writeNumber(out, position, moment.live[parameter] ?? Number.NaN);
-            break;
-          default:
-            break;
-        }
-      }
-      return position;
-    },
-  };
+  return { texts, kinds: Uint8Array.from(kinds), parameters: Float64Array.from(parameters), capacity };
 }

@@ -78,7 +78,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
     const busyMs = polled[BUSY] ?? 0;
     moment.monoMs = nowMs;
     moment.unixMs = polled[UNIX] ?? 0;
-    moment.live[LIVE.loopBusyMs] = busyMs;
+    moment.live[LIVE.loopBusyMs] = Math.floor(busyMs);
     if (polled[HOST_VERSION] !== hostVersion) {
       hostVersion = source.read('host', host);
       apply({ type: 'sample', facts: hostFacts(host) });

@@ -78,6 +78,39 @@ describe('a template', () => {
     expect(render(template, 10_000)).toBe('{"up":10}');
   });
 
+  it('says the same whether it fills a buffer or overwrites the digits of the last answer', () => {
+    const document = {
+      at: slot.timestamp,
+      up: slot.secondsSince(0),
+      age: slot.millisecondsSince(10),
+      active: slot.live(LIVE.activeRequests),
+      rate: slot.live(LIVE.errorRatePercent),
+    };
+    const moments = fc.array(
+      fc.record({
+        mono: fc.oneof(fc.integer({ min: 10, max: 10_020 }), fc.double({ min: 10, max: 1e7, noNaN: true })),
+        unix: fc.integer({ min: 0, max: 4e12 }),
+        active: fc.oneof(fc.nat(12), fc.constant(Number.NaN)),
+        rate: fc.constantFrom(0, 5, 10, 99.5, 0.125),
+      }),
+      { minLength: 2, maxLength: 20 },
+    );
+    fc.assert(
+      fc.property(moments, (sequence) => {
+        const patched = jsonTemplate(document);
+        const out = new Uint8Array(patched.capacity);
+        for (const { mono, unix, active, rate } of sequence) {
+          const live = new Float64Array(LIVE_COUNT);
+          live[LIVE.activeRequests] = active;
+          live[LIVE.errorRatePercent] = rate;
+          const length = patched.render(out, { monoMs: mono, unixMs: unix, live });
+          const text = new TextDecoder().decode(out.subarray(0, length));
+          expect(text).toBe(render(jsonTemplate(document), mono, unix, live));
+        }
+      }),
+    );
+  });
+
   it('leaves any text as JSON.stringify writes it', () => {
     const text = fc.string({ unit: 'grapheme' }).map((value) => value.replaceAll('\0', ''));
     fc.assert(
