@@ -1,46 +1,33 @@
-// `npm test` first: what the tests need beyond npm. Costs one look through PATH per tool when all are there.
+// `npm test` first: everything that the tests run against. Each step costs a few stat calls when there is nothing to do.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { requireTools } from './lib/tools.mjs';
 
-/** Tools by the Debian package that has them. */
-const packages = [{ name: 'prometheus', tools: ['promtool', 'prometheus'] }];
+const root = fileURLToPath(new URL('..', import.meta.url));
 
-function isInstalled(tool) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, tool), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+requireTools('test');
+run(process.execPath, ['scripts/build.mjs']);
+run(process.execPath, ['scripts/prebuild.mjs']);
+installNodes(join(root, 'test/nodes'));
+
+/** The other Node versions, and one for arm64, are a dependency of the tests alone: 700 MB that `npm ci` need not bring. */
+function installNodes(folder) {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return;
+  const installed = join(folder, 'node_modules/.package-lock.json');
+  const wanted = join(folder, 'package-lock.json');
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return;
+  // `force`, because npm refuses a package for another architecture, even one for qemu.
+  const npm = process.env.npm_execpath;
+  const args = ['ci', '--force', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  if (npm?.endsWith('.js')) run(process.execPath, [npm, ...args], folder);
+  else run('npm', args, folder);
 }
 
-const missing = packages.filter(({ tools }) => !tools.every(isInstalled));
-if (missing.length > 0) install(missing.map(({ name }) => name));
-
-function install(names) {
-  const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...names];
-  const byHand = `apt-get update && ${install.join(' ')}`;
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot || !isInstalled('apt-get')) {
-    stop(`The tests need ${names.join(', ')}. Install it with:\n\n  sudo sh -c '${byHand}'\n`);
-  }
-  console.error(`prepare-tests: installing ${names.join(', ')}`);
-  // Package lists may be absent or old on a fresh machine, so update comes first; its failure shows in the install.
-  run(['apt-get', 'update', '-qq']);
-  if (run(install) !== 0) stop(`Installing ${names.join(', ')} failed. By hand:\n\n  ${byHand}\n`);
-  const absent = packages.flatMap(({ tools }) => tools).filter((tool) => !isInstalled(tool));
-  if (absent.length > 0) stop(`Still not in PATH after the installation: ${absent.join(', ')}`);
-}
-
-function run([command, ...args]) {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  return spawnSync(command, args, { env, stdio: ['ignore', 'ignore', 'inherit'] }).status ?? 1;
-}
-
-function stop(message) {
-  console.error(message);
-  process.exit(1);
+function run(command, args, cwd = root) {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status === 0) return;
+  console.error(`${[command, ...args].join(' ')} failed${error === undefined ? '' : `: ${error.message}`}`);
+  process.exit(status ?? 1);
 }

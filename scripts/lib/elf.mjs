@@ -3,7 +3,11 @@ import { execFileSync } from 'node:child_process';
 /** Newest glibc that a shipped binary may ask for: that of Debian 12, Ubuntu 22.04 and RHEL 9 is 2.34 or newer. */
 export const GLIBC_FLOOR = '2.34';
 
-/** What a shared object asks of the system that loads it: machine, libraries, and versions as `GLIBC_2.34`. */
+/**
+ * What a shared object asks of the system that loads it; versions as `GLIBC_2.34`.
+ * @param {string} file
+ * @returns {{ machine: string, libraries: string[], versions: string[] }}
+ */
 export function readNeeds(file) {
   const text = execFileSync('readelf', ['--wide', '--file-header', '--dynamic', '--version-info', file], {
     encoding: 'utf8',
@@ -18,7 +22,10 @@ export function readNeeds(file) {
   };
 }
 
-/** Versions beyond the floor: newer glibc, or anything of libstdc++, which is linked in so that none is asked for. */
+/**
+ * Versions beyond the floor: newer glibc, or anything of libstdc++, which is linked in so that none is asked for.
+ * @param {string[]} versions
+ */
 export function beyondFloor(versions) {
   const isNewer = (name) => {
     const version = name.replace('GLIBC_', '');

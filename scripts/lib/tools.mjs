@@ -1,10 +1,32 @@
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export function isInstalled(tool) {
+/** What the scripts need beyond npm: the Debian package, and the commands by which it is recognised. */
+const compiler = [
+  { debian: 'g++', commands: ['g++'] },
+  { debian: 'make', commands: ['make'] },
+  { debian: 'python3', commands: ['python3'] },
+];
+const groups = {
+  test: [
+    ...compiler,
+    { debian: 'cmake', commands: ['cmake'] },
+    { debian: 'g++-aarch64-linux-gnu', commands: ['aarch64-linux-gnu-g++'] },
+    { debian: 'qemu-user', commands: ['qemu-aarch64'] },
+    { debian: 'prometheus', commands: ['prometheus', 'promtool'] },
+  ],
+  sanitize: [
+    ...compiler,
+    { debian: 'cmake', commands: ['cmake'] },
+    { debian: 'clang-19', commands: ['clang++-19'] },
+  ],
+};
+
+export function isInstalled(command) {
   return (process.env.PATH ?? '').split(delimiter).some((folder) => {
     try {
-      accessSync(join(folder, tool), constants.X_OK);
+      accessSync(join(folder, command), constants.X_OK);
       return true;
     } catch {
       return false;
@@ -15,4 +37,28 @@ export function isInstalled(tool) {
 /** The command that installs Debian packages, as a person would type it. */
 export function aptGet(packages) {
   return `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+}
+
+/** Installs what is missing where this user may (root, apt-get); otherwise ends the process with the command to run. */
+export function requireTools(...names) {
+  const needed = names.flatMap((name) => groups[name]);
+  const missing = needed.filter(({ commands }) => !commands.every(isInstalled)).map(({ debian }) => debian);
+  if (missing.length === 0) return;
+  const command = aptGet([...new Set(missing)]);
+  if (process.getuid?.() !== 0 || !isInstalled('apt-get')) {
+    stop(`Missing: ${missing.join(', ')}. Install with:\n\n  sudo sh -c '${command}'\n`);
+  }
+  console.error(`Installing ${missing.join(', ')}`);
+  const { status } = spawnSync('sh', ['-c', command], {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  if (status !== 0) stop(`The installation failed. By hand:\n\n  ${command}\n`);
+  const absent = needed.flatMap(({ commands }) => commands).filter((name) => !isInstalled(name));
+  if (absent.length > 0) stop(`Still not in PATH after the installation: ${absent.join(', ')}`);
+}
+
+function stop(message) {
+  console.error(message);
+  process.exit(1);
 }

@@ -1,0 +1,4 @@
+const { startHealth } = require('inference-health');
+const { report } = require('./report.cjs');
+
+report(startHealth);
