@@ -9,7 +9,8 @@ export type Evaluation =
 /**
  * Evaluates an expression on the main thread in the middle of whatever runs there, without pausing it: V8 takes the
  * request at the next function call or loop iteration. No debugger is enabled, so nobody's breakpoint can be resumed, and
- * no list of all scripts arrives; a pause costs 20 ms, this 1 ms (measured on Node 20 to 26). Call it from a worker.
+ * no list of all scripts arrives; a pause costs 20 ms, this 1 ms (measured on Node 20 to 26). Call it from a worker,
+ * and only where `mayInspect()` says yes.
  */
 export async function evaluateOnMainThread(expression: string, timeoutMs: number): Promise<Evaluation> {
   let session: Session;

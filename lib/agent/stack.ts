@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { monoMs } from '../native/clock.js';
 import { readHeartbeat } from '../native/heartbeat.js';
 import { LOOP, LOOP_FIELDS } from '../native/layout.js';
 import { loadNative } from '../native/loader.js';
-import { evaluateOnMainThread } from './evaluate.js';
+import { type Evaluation, evaluateOnMainThread } from './evaluate.js';
 import { readThreadState, type ThreadState } from './thread-state.js';
 
 /** Which stall is to be looked into; plain data, it crosses from the probe thread. */
@@ -13,6 +14,8 @@ export interface StackRequest {
   readonly busySinceMs: number;
   /** Kernel thread id of the main thread; 0 or NaN = the process id, which it is on Linux. */
   readonly tid: number;
+  /** What `mayInspect()` said on that thread. */
+  readonly mayInspect: boolean;
   /** Only without the addon. */
   readonly heartbeat?: SharedArrayBuffer | null;
 }
@@ -39,7 +42,7 @@ export interface StallReport {
   /**
    * `javascript`: `frames` says where. `native`: in native code, where JavaScript cannot be interrupted; `thread` says
    * what the kernel knows. `debugger`: the inspector is open, it may be a breakpoint; not looked into. `ended`: it was over
-   * before an answer came. `unavailable`: this Node has no inspector or does not allow it.
+   * before an answer came. `unavailable`: this Node has no inspector or does not allow it; `thread` says what the kernel knows.
    */
   readonly kind: 'javascript' | 'native' | 'debugger' | 'ended' | 'unavailable';
   readonly frames: readonly StackFrame[];
@@ -84,7 +87,11 @@ export async function captureMainStack(
 
   lastCaptureMs = startedMs;
   const before = readThreadState(tid);
-  const answer = await evaluateOnMainThread(stackExpression(maxFrames), timeoutMs);
+  const answer: Evaluation = request.mayInspect
+    ? await evaluateOnMainThread(stackExpression(maxFrames), timeoutMs)
+    : { type: 'unavailable', message: 'not allowed' };
+  // A shorter look at the processor time would not tell computing from waiting.
+  if (answer.type === 'unavailable') await sleep(Math.max(0, timeoutMs - (monoMs() - startedMs)));
   const thread = (): StalledThread | null =>
     stalledThread(before, readThreadState(tid), monoMs() - startedMs);
   const result = ((): StallReport => {

@@ -1,5 +1,4 @@
 /** The probe thread. It loads an HTTP server and our own code, nothing else, and never touches libuv's pool. */
-import { writeSync } from 'node:fs';
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import { createAgent } from '../agent/client.js';
 import { InferenceHealthError } from '../errors.js';
@@ -9,6 +8,7 @@ import { openSource } from '../native/source.js';
 import { openRequestsBlock } from '../requests/layout.js';
 import { createRequestsReader } from '../requests/reader.js';
 import { releaseDeadThreads } from '../requests/slots.js';
+import { writeStderr } from '../stderr.js';
 import { createEvaluator } from './evaluator.js';
 import { type LoadedHttpEngine, loadHttpEngine } from './http-engine.js';
 import { createLive } from './live.js';
@@ -35,8 +35,7 @@ type Level = 'debug' | 'info' | 'warn' | 'error';
 /** Lines that matter most come while the main thread is stuck: to standard error they do not go through it. */
 function log(level: Level, fields: object, message: string): void {
   if (!data.logToStderr) send({ type: 'log', level, fields, message });
-  else
-    writeSync(2, `${JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg: message })}\n`);
+  else writeStderr(JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg: message }));
 }
 
 const onError = (error: unknown): void =>
@@ -82,6 +81,7 @@ const watchStall = createStallWatch({
   source: addon,
   loop,
   heartbeat: data.heartbeat,
+  mayInspect: data.mayInspect,
   afterMs: config.stallStackAfterMs,
   onStall(stall) {
     evaluator.setLastStall(stall);

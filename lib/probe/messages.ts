@@ -13,6 +13,8 @@ export interface ProbeThreadData {
   readonly loop: number;
   /** Written by a timer of the main thread; only without the addon. */
   readonly heartbeat: SharedArrayBuffer | null;
+  /** Whether the agent thread may look into the main thread with the inspector. */
+  readonly mayInspect: boolean;
   /** Highest id among the events that `state` already contains. */
   readonly lastEventId: number;
   /** Request counters. */

@@ -8,6 +8,7 @@ export interface StallWatchOptions {
   readonly source: NativeAddon;
   readonly loop: number;
   readonly heartbeat: SharedArrayBuffer | null;
+  readonly mayInspect: boolean;
   /** Milliseconds; 0 = off. */
   readonly afterMs: number;
   readonly onStall: (stall: StallView) => void;
@@ -25,7 +26,8 @@ export function createStallWatch(options: StallWatchOptions): (busyMs: number) =
     // The start of a stall is computed from two clocks' differences: within a millisecond it is the same stall.
     if (Math.abs(busySinceMs - capturedSinceMs) < 5) return;
     capturedSinceMs = busySinceMs;
-    const request = { loop: options.loop, busySinceMs, tid: slots[LOOP.tid] ?? 0, heartbeat: options.heartbeat };
+    const { loop, heartbeat, mayInspect } = options;
+    const request = { loop, busySinceMs, tid: slots[LOOP.tid] ?? 0, mayInspect, heartbeat };
     options.agent.captureStall(request).then(
       (stall) => {
         if (stall !== null && stall.kind !== 'ended') options.onStall(stall);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type MessagePort, Worker } from 'node:worker_threads';
+import { mayInspect } from '../agent/permission.js';
 import type { Config, ListenerConfig, Logger } from '../config/options.js';
 import type { BuildInfo, StallView } from '../dialects/view.js';
 import { InferenceHealthError } from '../errors.js';
@@ -79,6 +80,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       ...options.state(),
       loop: options.loop,
       heartbeat: options.heartbeat,
+      mayInspect: mayInspect(),
       requests: options.requests,
       probes: options.probes,
       control,

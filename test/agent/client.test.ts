@@ -105,7 +105,7 @@ async function askWhileBlocked(
 }
 
 test('a stall is answered with the stack of the main thread', async () => {
-  const stall = { loop: -1, busySinceMs: 0, tid: 0 };
+  const stall = { loop: -1, busySinceMs: 0, tid: 0, mayInspect: true };
   const result = (await askWhileBlocked({ stall })) as StackResult;
   expect(result?.kind).toBe('javascript');
   expect(result?.frames.map(({ functionName }) => functionName)).toContain('stuckHere');

@@ -104,6 +104,15 @@ describe.concurrent('native code', () => {
   });
 });
 
+test('a process that may not be inspected lives on, and the thread is reported', async () => {
+  const flag = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission';
+  const allowed = ['--allow-worker', '--allow-addons', '--allow-fs-read=*'];
+  const report = onlyReport(await getStuckIn('javascript', {}, { execArgv: [flag, ...allowed] }));
+  expect(report).toMatchObject({ kind: 'unavailable', frames: [], thread: { state: 'R' } });
+});
+
 describe('with a debugger', () => {
   test('a breakpoint is neither looked into nor resumed', async () => {
     let attached: Promise<readonly string[]> | undefined;
