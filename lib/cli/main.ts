@@ -1,42 +1,47 @@
 #!/usr/bin/env node
-import { helpText, usageOf } from './help.js';
+import { EXIT } from './exit-codes.js';
 
-const EXIT_USAGE = 64;
-/** Names that belong to later parts: an unknown-command error should not suggest a typing mistake. */
+const COMMANDS = ['serve', 'check'];
+/** Names that belong to later versions: to them "did you mean" would be no help. */
 const RESERVED = ['worker', 'frontend', 'sidecar', 'top', 'doctor'];
 
 async function main(args: readonly string[]): Promise<number | undefined> {
   const [command, ...rest] = args;
+  const wantsHelp = rest.includes('--help') || rest.includes('-h');
   // Each command is loaded only when it runs: `check` starts in Docker's HEALTHCHECK every few seconds.
   switch (command) {
     case 'serve':
-      if (rest.includes('--help')) return print(helpText('serve'));
+      if (wantsHelp) return print((await import('./help.js')).serveHelp());
       return (await import('./serve.js')).serve(rest);
     case 'check':
-      if (rest.includes('--help')) return print(helpText('check'));
+      if (wantsHelp) return print((await import('./help.js')).CHECK_HELP);
       return (await import('./check.js')).check(rest);
     case '--version':
     case '-v':
+    case '-V':
       return print(`${(await import('../config/build-info.js')).packageVersion()}\n`);
     case '--help':
     case '-h':
     case 'help':
-      return print(usageOf());
+      return print((await import('./help.js')).HELP);
     default:
-      process.stderr.write(
-        command === undefined
-          ? usageOf()
-          : RESERVED.includes(command)
-            ? `inference-health: '${command}' is reserved and does not exist in this version\n`
-            : `inference-health: unknown command '${command}'\n\n${usageOf()}`,
-      );
-      return EXIT_USAGE;
+      process.stderr.write(await complaint(command));
+      return EXIT.usage;
   }
+}
+
+async function complaint(command: string | undefined): Promise<string> {
+  const { HELP } = await import('./help.js');
+  if (command === undefined) return HELP;
+  if (RESERVED.includes(command))
+    return `inference-health: the command '${command}' does not exist in this version; its name is reserved\n`;
+  const { didYouMean } = await import('../config/suggest.js');
+  return `inference-health: unknown command '${command}'${didYouMean(command, COMMANDS)}\n\n${HELP}`;
 }
 
 function print(text: string): number {
   process.stdout.write(text);
-  return 0;
+  return EXIT.ok;
 }
 
 main(process.argv.slice(2)).then(
@@ -47,6 +52,6 @@ main(process.argv.slice(2)).then(
     process.stderr.write(
       `inference-health: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
     );
-    process.exitCode = 1;
+    process.exitCode = EXIT.failure;
   },
 );

@@ -122,8 +122,11 @@ function listenersOf(options: HealthOptions, get: <T>(name: string) => T): Liste
   const dialect = get<DialectName>('dialect');
   const details = get<Details | null>('details');
   const explicit = get<readonly unknown[] | null>('listeners');
-  if (explicit === null) return [tcp(get<number>('port'), get<string | null>('host'), dialect, details)];
-  if (options.listeners !== undefined && (options.port !== undefined || options.host !== undefined)) {
+  const hasAddress = options.port !== undefined || options.host !== undefined;
+  // An address given in code or by a flag wins over a list in the environment, as every option does.
+  if (explicit === null || (hasAddress && options.listeners === undefined))
+    return [tcp(get<number>('port'), get<string | null>('host'), dialect, details)];
+  if (hasAddress) {
     throw new InferenceHealthError(
       'ERR_CONFIG_INVALID',
       'options port and host cannot be combined with listeners; put them into the list',

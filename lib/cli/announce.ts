@@ -1,0 +1,46 @@
+import type { Health } from '../lifecycle/health.js';
+import type { BoundListener } from '../probe/server.js';
+import type { Paint } from './terminal.js';
+
+const ROUTES: readonly (readonly [string, string])[] = [
+  ['/health', 'status, components, metrics, host, cgroup (JSON)'],
+  ['/health/live', 'liveness: 503 for the first seconds, then 200'],
+  ['/health/ready', 'readiness'],
+  ['/livez /readyz /startupz', 'for Kubernetes; ?verbose lists the components'],
+  ['/metrics', 'Prometheus'],
+];
+
+/** Where a listener is reached from this machine. */
+export function urlOf(listener: BoundListener): string {
+  if (listener.kind === 'unix') return `unix:${listener.path}`;
+  const host = listener.host.includes(':') ? `[${listener.host}]` : listener.host;
+  return `http://${host}:${listener.port}`;
+}
+
+function tryLine(listener: BoundListener | undefined): string {
+  if (listener === undefined) return '';
+  if (listener.kind === 'unix') return `curl -s --unix-socket ${listener.path} http://localhost/health`;
+  const isWildcard = listener.host === '::' || listener.host === '0.0.0.0';
+  return `curl -s ${isWildcard ? `http://localhost:${listener.port}` : urlOf(listener)}/health`;
+}
+
+/** What `serve` prints on standard output, once: a page for people on a terminal (`paint` given), one JSON line elsewhere. */
+export function announcement(health: Health, paint: Paint | null): string {
+  const { listeners, httpEngine, native } = health;
+  if (paint === null) {
+    const urls = listeners.map(urlOf);
+    return `${JSON.stringify({ level: 'info', time: new Date().toISOString(), urls, httpEngine, native, msg: 'serving' })}\n`;
+  }
+  const width = Math.max(...ROUTES.map(([path]) => path.length));
+  const lines = [
+    '',
+    `  ${paint('bold', 'inference-health')} answers on ${listeners.map((listener) => paint('green', urlOf(listener))).join(', ')}`,
+    '',
+    ...ROUTES.map(([path, meaning]) => `  ${paint('cyan', path.padEnd(width))}  ${meaning}`),
+    '',
+    `  ${paint('dim', 'try')}   ${tryLine(listeners[0])}`,
+    `  ${paint('dim', 'stop')}  Ctrl-C`,
+    '',
+  ];
+  return `${lines.join('\n')}\n`;
+}
