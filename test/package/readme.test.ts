@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ROOT, until } from '../helpers/package.js';
+import { install, type Packed, pack } from './packed.js';
+
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+
+let packed: Packed;
+beforeAll(() => {
+  packed = pack();
+});
+afterAll(() => packed.remove());
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+}
+
+it("the README's server is ready once the model is, and counts what it serves", async () => {
+  const folder = packed.folder('readme');
+  install(packed.tarball, folder, process.execPath);
+  const [, source = ''] = /```js\n(.*?)```/s.exec(readme) ?? [];
+  const port = await freePort();
+  const healthPort = await freePort();
+  writeFileSync(join(folder, 'server.mjs'), source.replace('8000', String(port)));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  // It blocks the thread as real ones do, then waits for the word to end.
+  writeFileSync(
+    join(folder, 'model.js'),
+    `export async function loadModel() {
+      const end = Date.now() + 500;
+      while (Date.now() < end);
+      await new Promise((resolve) => process.stdin.once('data', resolve));
+      process.stdin.destroy();
+      return { async *generate() { yield 'Hello'; yield ' world'; } };
+    }`,
+  );
+  const server = spawn(process.execPath, ['server.mjs'], {
+    cwd: folder,
+    env: { ...process.env, INFERENCE_HEALTH_PORT: String(healthPort) },
+    stdio: ['pipe', 'inherit', 'inherit'],
+  });
+  try {
+    const base = `http://127.0.0.1:${healthPort}`;
+    const ready = async () => (await fetch(`${base}/health/ready`).catch(() => null))?.status;
+    expect(await until(ready)).toBe(503);
+    server.stdin.write('loaded\n');
+    await until(async () => (await ready()) === 200);
+    expect(await (await until(() => fetch(`http://127.0.0.1:${port}/`).catch(() => null))).text()).toBe(
+      'Hello world',
+    );
+    const counted = async () => (await (await fetch(`${base}/health`)).json()).metrics.total_requests === 1;
+    await until(counted);
+  } finally {
+    server.kill('SIGKILL');
+  }
+}, 60_000);
+
+it('the README links only to files that exist', () => {
+  const links = Array.from(readme.matchAll(/\]\(([^)#]+)\)/g), ([, link = '']) => link);
+  expect(links.length).toBeGreaterThan(10);
+  expect(links.filter((link) => !existsSync(join(ROOT, link)))).toEqual([]);
+});
