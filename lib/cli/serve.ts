@@ -56,7 +56,6 @@ function exitCodeOf(error: unknown): number {
 /** A command line tool serves loopback unless told otherwise. */
 function withDefaultHost(flags: HealthOptions, environment: NodeJS.ProcessEnv): HealthOptions {
   const isSet = (option: string): boolean => (environment[environmentName(option)] ?? '').trim() !== '';
-  const isTold =
-    flags.host !== undefined || flags.listeners !== undefined || isSet('host') || isSet('listeners');
-  return isTold ? flags : { ...flags, host: '127.0.0.1' };
+  const hasList = flags.listeners !== undefined || (isSet('listeners') && flags.port === undefined);
+  return hasList || flags.host !== undefined || isSet('host') ? flags : { ...flags, host: '127.0.0.1' };
 }
