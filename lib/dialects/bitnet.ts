@@ -68,10 +68,10 @@ function component(entry: Component, details: Details, at: (monoMs: number) => s
   return {
     status: entry.status === 'unknown' ? 'degraded' : entry.status,
     message: entry.message,
-    last_check: at(entry.observedAtMs),
+    last_check: entry.continuous ? slot.timestamp : at(entry.observedAtMs),
     response_time_ms: entry.durationMs === null ? null : Math.round(entry.durationMs),
     reason: entry.reason,
-    age_ms: slot.millisecondsSince(entry.observedAtMs),
+    age_ms: entry.continuous ? 0 : slot.millisecondsSince(entry.observedAtMs),
     critical: entry.critical,
     ...(details === 'full' && entry.detail !== null ? { detail: entry.detail } : {}),
   };

@@ -47,7 +47,11 @@ export function collectMetrics(options: CollectOptions): MetricsInput {
       node: process.version,
     },
     state: { live: verdict.live, ready: verdict.ready, phase: verdict.phase, status: verdict.health },
-    components: verdict.components.map(({ name, status, observedAtMs }) => ({ name, status, observedAtMs })),
+    components: verdict.components.map(({ name, status, observedAtMs, continuous }) => ({
+      name,
+      status,
+      observedAtMs: continuous ? nowMs : observedAtMs,
+    })),
     host: sampled ? host : null,
     ...(cores === null ? {} : { cores }),
     loop: monitored

@@ -14,6 +14,7 @@ function component(
     status: 'unknown',
     reason: `${partial.name}.unknown`,
     detail: null,
+    continuous: false,
     sinceMs: partial.observedAtMs,
     durationMs: null,
     critical: (DOCUMENTED as readonly string[]).includes(partial.name),
@@ -148,6 +149,7 @@ function observeLoop(state: State, atMs: number): State {
       status: 'healthy',
       reason: null,
       message: 'Event loop responsive',
+      continuous: true,
       observedAtMs: atMs,
     });
   }
@@ -157,6 +159,7 @@ function observeLoop(state: State, atMs: number): State {
     status: loop === 'stalled' ? 'unhealthy' : 'degraded',
     reason: loop === 'stalled' ? 'event_loop.stalled' : 'event_loop.blocked',
     message: `Event loop blocked for more than ${limitMs} ms`,
+    continuous: true,
     observedAtMs: atMs,
   });
 }

@@ -20,6 +20,8 @@ export interface Component {
   readonly detail: string | null;
   /** Monotonic milliseconds of the observation. */
   readonly observedAtMs: number;
+  /** Looked at with every answer, as the loop is: its age is always 0. */
+  readonly continuous: boolean;
   /** Monotonic milliseconds at which the present status and reason began. */
   readonly sinceMs: number;
   /** How long the observation took, in milliseconds; null where nothing was executed. */
