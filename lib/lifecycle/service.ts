@@ -150,7 +150,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
   function dispatch(event: StatusEvent): void {
     if (!isClosed) probe.send(mirror.dispatch(event), event);
   }
-  const firstTurn = setImmediate(() => dispatch({ type: 'main-reported', atMs: monoMs() }));
+  let firstTurn: NodeJS.Immediate | undefined;
 
   function close(): Promise<void> {
     closing ??= end();
@@ -197,6 +197,9 @@ export function startService(options: HealthOptions, config: Config, internals: 
 
   const started = probe.started.then(
     (bound) => {
+      // Behind the caller's continuation: what it claims there is claimed before the process can count as started, so
+      // that neither readiness nor /startupz says 200 for a moment before the model is loaded.
+      firstTurn = setImmediate(() => dispatch({ type: 'main-reported', atMs: monoMs() }));
       const { listeners, engine: httpEngine, note } = bound;
       logger?.info({ listeners, httpEngine, native }, `health started: ${note}`);
       if (report !== '')
