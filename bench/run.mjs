@@ -1,13 +1,14 @@
-// npm run bench [-- NAME… --smoke --no-write]
+// npm run bench [-- NAME… --smoke --no-write --accept]
 //
 // Runs bench/NAME.bench.mjs (all without a name), holds the results against budgets.json and writes docs/benchmarks.md.
+// `--accept` takes the results as the accepted ones in budgets.json.
 // `--smoke` runs a short form of everything, writes nothing, and still fails when something is broken or far over.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createBench } from './lib/bench.mjs';
-import { compare, readBudgets } from './lib/budgets.mjs';
+import { accept, compare, readBudgets } from './lib/budgets.mjs';
 import { machine } from './lib/machine.mjs';
 import { buildTools } from './lib/native.mjs';
 import { root } from './lib/paths.mjs';
@@ -19,7 +20,11 @@ const order = ['liveness', 'keepalive', 'routes', 'quota', 'start', 'host-sample
 const { values: flags, positionals: names } = parseArgs({
   allowPositionals: true,
   allowNegative: true,
-  options: { smoke: { type: 'boolean', default: false }, write: { type: 'boolean' } },
+  options: {
+    smoke: { type: 'boolean', default: false },
+    write: { type: 'boolean' },
+    accept: { type: 'boolean', default: false },
+  },
 });
 
 const files = readdirSync(join(root, 'bench'))
@@ -44,6 +49,7 @@ const bench = await createBench({ isSmoke: flags.smoke, missingPeers });
 const selected = order.filter((name) => (names.length === 0 ? files : names).includes(name));
 const sections = new Map();
 const failures = [];
+const accepted = new Map();
 
 for (const name of selected) {
   const { question, run } = await import(pathToFileURL(join(root, 'bench', `${name}.bench.mjs`)).href);
@@ -77,10 +83,12 @@ for (const name of selected) {
       );
     if (row.state === 'missing') failures.push(`${name}: ${row.key} was not measured`);
   }
+  if (result.skipped === undefined) accepted.set(name, result.measures);
   sections.set(name, section({ name, question, result, budgetRows, machine: machine() }));
   console.log(`(${((performance.now() - started) / 1000).toFixed(0)} s)\n`);
 }
 
+if (flags.accept && !flags.smoke) accept(accepted);
 if (flags.write ?? !flags.smoke) console.log(`written: ${writePage(sections, order)}`);
 for (const failure of failures) console.error(`FAILED ${failure}`);
 console.log(failures.length === 0 ? 'all budgets met' : `${failures.length} failed`);

@@ -40,7 +40,7 @@ export function budgetTable(rows) {
       return [
         key,
         typeof value === 'number' ? `${number(value)}${unit}` : '–',
-        `${sign} ${number(bound)}${unit}`,
+        Number.isFinite(bound) && bound > 0 ? `${sign} ${number(bound)}${unit}` : '–',
         entry.limit === undefined ? '–' : `${sign} ${number(entry.limit)}${unit}`,
         state === 'skipped' ? `skipped: ${value.skipped}` : state,
       ];
