@@ -17,10 +17,19 @@ export const NATIVE_ABI = 1;
 const requireFile = createRequire(__filename);
 let loaded: LoadedNative | undefined;
 
+/**
+ * They load Node-API addons but do not run on libuv: Bun 1.4 ends the process at the first call into it, Deno 2.9 has no
+ * loop to monitor.
+ */
+const OTHER_RUNTIMES = ['bun', 'deno'];
+
 /** Loads the addon, once per thread. Never throws; `INFERENCE_HEALTH_NATIVE=off` makes it find nothing. */
-export function loadNative(): LoadedNative {
+export function loadNative(versions: object = process.versions): LoadedNative {
   if (process.env.INFERENCE_HEALTH_NATIVE === 'off')
     return { native: null, path: null, report: 'The addon is turned off by INFERENCE_HEALTH_NATIVE=off.' };
+  const runtime = OTHER_RUNTIMES.find((name) => name in versions);
+  if (runtime !== undefined)
+    return { native: null, path: null, report: `The addon needs libuv, which ${runtime} does not run on.` };
   loaded ??= loadNativeFrom(packageRoot());
   return loaded;
 }

@@ -123,7 +123,14 @@ function shut(): void {
   if (!source.native) addon.stopSampler();
   Atomics.store(control, CONTROL.closed, 1);
   Atomics.notify(control, CONTROL.closed);
-  void agent.close().finally(() => parentPort?.close());
+  void agent.close().finally(endThread);
+}
+
+/** Nothing but the port keeps this thread alive. Deno's has no `close`; there the worker itself has. */
+function endThread(): void {
+  const deno = globalThis as { close?: () => void };
+  if (typeof parentPort?.close === 'function') parentPort.close();
+  else deno.close?.();
 }
 // However this thread ends, its sockets are closed before its loop is: uWebSockets.js aborts the process otherwise.
 process.on('exit', () => engine?.server.close());
