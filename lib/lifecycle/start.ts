@@ -2,6 +2,7 @@ import { isMainThread } from 'node:worker_threads';
 import type { HealthOptions } from '../config/options.js';
 import { resolveConfig } from '../config/resolve.js';
 import { InferenceHealthError } from '../errors.js';
+import { requireProbeEntry } from '../probe/thread.js';
 import { createHandle } from './handle.js';
 import type { Health } from './health.js';
 import { type ServiceInternals, startService } from './service.js';
@@ -46,6 +47,7 @@ export async function startWith(options: HealthOptions, internals: StartInternal
     );
   }
   const config = resolveConfig(options, process.env);
+  requireProbeEntry();
   options.signal?.throwIfAborted();
 
   registry[RUNNING] = true;

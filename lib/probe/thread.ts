@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MessagePort, Worker } from 'node:worker_threads';
 import { mayInspect } from '../agent/permission.js';
@@ -47,6 +48,23 @@ export interface ProbeThread {
 const EXIT_HANDSHAKE_MS = 500;
 const REPLACE_RETRY_MS = 1000;
 
+const ENTRY = join(__dirname, 'entry.js');
+
+/** Jest's `process` is a copy whose 'exit' never fires: uWebSockets.js would be left open at the end of every test run. */
+function engineHere(choice: Config['httpEngine']): Config['httpEngine'] {
+  return choice === 'auto' && process.env.JEST_WORKER_ID !== undefined ? 'http' : choice;
+}
+
+/** @throws InferenceHealthError ERR_CONFIG_INVALID where a bundler has separated this code from its threads. */
+export function requireProbeEntry(): void {
+  if (existsSync(ENTRY)) return;
+  throw new InferenceHealthError(
+    'ERR_CONFIG_INVALID',
+    `the code of the probe thread is not at ${ENTRY}, as happens in a bundle: mark inference-health as external ` +
+      'in the bundler (esbuild --external:inference-health, webpack externals) and install it beside the bundle',
+  );
+}
+
 /** Starts the thread before it returns: it listens while the caller's next statement blocks. */
 export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
   const control = new SharedArrayBuffer(CONTROL_SLOTS * Int32Array.BYTES_PER_ELEMENT);
@@ -75,7 +93,11 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
 
   function spawn(): void {
     const data: ProbeThreadData = {
-      config: { ...options.config, listeners: bindings(options.config.listeners, bound) },
+      config: {
+        ...options.config,
+        listeners: bindings(options.config.listeners, bound),
+        httpEngine: engineHere(options.config.httpEngine),
+      },
       build: options.build,
       ...options.state(),
       loop: options.loop,
@@ -88,7 +110,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       logToStderr: options.logToStderr,
     };
     // An empty environment and no execArgv: what the application preloads is not for this thread, and it starts faster.
-    worker = new Worker(join(__dirname, 'entry.js'), {
+    worker = new Worker(ENTRY, {
       workerData: data,
       execArgv: [],
       env: {},
