@@ -5,6 +5,7 @@ import { createTurnBudget } from './turn-budget.js';
 import type { UwsApp, UwsRequest, UwsResponse } from './uws-types.js';
 
 const EMPTY = new Uint8Array(0);
+const OK = '200 OK';
 
 /** One path's route, and the view of its last body: making a view costs more than sending it. */
 interface Endpoint {
@@ -139,10 +140,10 @@ function write(
   isHead: boolean,
   keepsConnection: boolean,
 ): void {
-  // Plain strings: pre-encoded bytes cost 5 to 10 % more per call (measured with 20.51.4).
-  response.writeStatus(reply.statusLine);
-  if (reply.contentType !== null) response.writeHeader('Content-Type', reply.contentType);
+  // Plain strings: pre-encoded bytes cost 5 to 10 % more per call (measured with 20.51.4). 200 is written by itself.
+  if (reply.statusLine !== OK) response.writeStatus(reply.statusLine);
   response.writeHeader('Cache-Control', 'no-store');
+  if (reply.contentType !== null) response.writeHeader('Content-Type', reply.contentType);
   if (reply.allow !== null) response.writeHeader('Allow', reply.allow);
   if (reply.retryAfter !== null) response.writeHeader('Retry-After', reply.retryAfter);
   const hasNoContent = reply.statusLine.startsWith('204');
@@ -157,9 +158,20 @@ function write(
     return;
   }
   const view = bodyView(endpoint, reply);
+  if (view.length < SMALL_BYTES && Math.random() > TRIED_SHARE) {
+    response.end(view, false);
+    return;
+  }
   const [, isDone] = response.tryEnd(view, view.length);
   if (!isDone) finishLater(response, view.slice());
 }
+
+/**
+ * `tryEnd` costs 1 of the 8 µs of a small answer, because it returns an array. What it is for, a client that asks
+ * without reading, is caught as well when one answer in sixteen is tried: a few kilobytes later.
+ */
+const SMALL_BYTES = 512;
+const TRIED_SHARE = 1 / 16;
 
 /**
  * The client reads slower than the answer came. `end` would keep it in memory, and one more for every request that
