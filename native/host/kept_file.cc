@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <climits>
-#include <cstring>
 
 namespace inference_health::host {
 
@@ -16,8 +15,8 @@ bool join_path(const FilePath& path, std::span<char> into) {
   std::size_t length = 0;
   for (const auto part : {path.root, path.directory, path.name}) {
     if (length + part.size() >= into.size()) return false;
-    std::memcpy(into.data() + length, part.data(), part.size());
-    length += part.size();
+    // Not memcpy: the data of an empty view is null.
+    length += part.copy(into.data() + length, part.size());
   }
   into[length] = '\0';
   return true;

@@ -38,7 +38,9 @@ Reason parse_pressure(std::string_view text, Pressure& pressure) {
     }
     has_some = has_some || is_some;
   }
-  return has_some ? Reason::ok : Reason::malformed;
+  if (has_some) return Reason::ok;
+  pressure = {};
+  return Reason::malformed;
 }
 
 }  // namespace inference_health::host

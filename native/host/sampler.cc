@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -29,7 +30,6 @@ struct Sampler {
   // Held by whoever starts or stops; never by the thread.
   std::mutex control;
   bool running = false;
-  pid_t owner = 0;
   pthread_t thread{};
 
   // Between the controlling thread and the sampler thread.
@@ -50,8 +50,12 @@ alignas(Sampler) unsigned char storage[sizeof(Sampler)];
 Sampler& instance() {
   static Sampler* sampler = new (storage) Sampler;
   // Threads do not survive fork, and descriptors of /proc/self stay bound to the parent: the child starts from nothing.
-  // What the parent's copy holds is dropped, not closed; nobody forks a running Node but a test.
-  if (sampler->owner != 0 && sampler->owner != getpid()) sampler = new (storage) Sampler;
+  // What the copy holds is dropped, not closed: its mutexes may be locked by threads that are gone.
+  static std::atomic<pid_t> owner{getpid()};
+  if (const pid_t self = getpid(); owner.load(std::memory_order_relaxed) != self) {
+    sampler = new (storage) Sampler;
+    owner.store(self, std::memory_order_relaxed);
+  }
   return *sampler;
 }
 
@@ -115,7 +119,6 @@ StartResult start_sampler(const SamplerOptions& options) {
   if (!sampler.reader.configure(options.root, options.per_core)) return StartResult::root_too_long;
   sampler.period = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / std::clamp(options.hz, 1.0, 100.0)));
   sampler.on_tick = options.on_tick;
-  sampler.owner = getpid();
   sampler.stopping = false;
   sampler.finished = false;
   take_sample(sampler);

@@ -119,7 +119,7 @@ TEST("the real host agrees with itself") {
   CHECK_EQUAL(reader->cores()[0], slots[cpuCount]);
   CHECK(slots[memAvailableBytes] > 0 && slots[memAvailableBytes] <= slots[memTotalBytes]);
   CHECK(slots[processRssBytes] > slots[processSharedBytes] / 2 && slots[processRssBytes] < slots[memTotalBytes]);
-  CHECK_EQUAL(slots[threads], 1.0);
+  CHECK(slots[threads] >= 1 && slots[threads] < 4);
   CHECK(slots[openFds] >= 3 && slots[openFds] < slots[maxFds]);
   CHECK(slots[uptimeSeconds] > 0);
 }

@@ -35,7 +35,7 @@ TEST("pressure that is cut off, negative or beyond 100 percent is malformed") {
                           "some avg10=101.00 avg60=0.00 total=0\n", "some avg10=-1.00 avg60=0.00 total=0\n",
                           "some avg10 avg60 total\n", "some avg10=1.0 avg60=1.0 tot"}) {
     CHECK_EQUAL(parse_pressure(text, pressure), Reason::malformed);
-    CHECK(std::isnan(pressure.some.avg10));
+    CHECK(std::isnan(pressure.some.avg10) && std::isnan(pressure.full.avg10));
   }
 }
 
