@@ -29,6 +29,7 @@ function isAlive(lock) {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error.code === 'EPERM';
+    // A lock that has just been released (ENOENT) may be another's by now: try again, do not remove it.
+    return error.code === 'EPERM' || error.code === 'ENOENT';
   }
 }
