@@ -11,6 +11,8 @@ import { parseFlags, UsageError } from './flags.js';
 import { createServeLog } from './serve-log.js';
 import { outliveReaders, painter, usesColor } from './terminal.js';
 
+/** Without a first sample nothing ends the start; the address is worth knowing all the same. */
+const ANNOUNCE_AFTER_MS = 1000;
 const BIND_ERRORS = ['ERR_PORT_IN_USE', 'ERR_HOST_INVALID', 'ERR_PORT_FORBIDDEN'];
 
 /** `inference-health serve`: this host's health until a signal arrives. Returns an exit code only when it could not start. */
@@ -28,15 +30,31 @@ export async function serve(args: readonly string[]): Promise<number | undefined
     writeStderr(`inference-health serve: ${error instanceof Error ? error.message : String(error)}`);
     return exitCodeOf(error);
   }
-  stdout.write(announcement(health, stdout.isTTY ? painter(usesColor(stdout, env)) : null));
   // The library does not keep a process alive; here serving is all that the process does.
   setInterval(() => undefined, 0x7fff_ffff);
+  announceOnce(health, () =>
+    stdout.write(announcement(health, stdout.isTTY ? painter(usesColor(stdout, env)) : null)),
+  );
   let wasReady: boolean | null = null;
   health.on('status', (status) => {
     logger.info(fieldsOf(status), status.ready === wasReady ? 'status changed' : readiness(status));
     wasReady = status.ready;
   });
   return undefined;
+}
+
+/** Once the probe thread knows that the start is over: who reads the address and asks for readiness at once gets 200. */
+function announceOnce(health: Health, announce: () => void): void {
+  const onStatus = ({ phase }: HealthStatus): void => {
+    if (phase !== 'starting') finish();
+  };
+  const finish = (): void => {
+    health.off('status', onStatus);
+    clearTimeout(fallback);
+    announce();
+  };
+  const fallback = setTimeout(finish, ANNOUNCE_AFTER_MS);
+  health.on('status', onStatus);
 }
 
 function readiness({ ready }: HealthStatus): string {

@@ -86,6 +86,11 @@ export const REASONS: readonly ReasonRow[] = [
     action: 'Wait, or see what the endpoint needs.',
   },
   {
+    code: 'endpoint.<reason>',
+    meaning: 'The same, with the reason that the application gave to `notReady(reason)`.',
+    action: 'As the application documents it.',
+  },
+  {
     code: 'hold.<name>',
     meaning: 'The application holds readiness back under this name.',
     action: 'Wait until the application releases it.',
@@ -108,19 +113,34 @@ export const REASONS: readonly ReasonRow[] = [
   },
   {
     code: '<name>.check_failed',
-    meaning: 'A check registered with `health.check` threw or rejected.',
-    action: 'Read its message in a `full` listener or the log.',
+    meaning: 'A check registered with `health.check` threw, rejected, or returned false or `unhealthy`.',
+    action: 'Read `detail` of the component on a `full` listener.',
   },
   {
     code: '<name>.check_timeout',
     meaning: 'A check did not settle within its `timeoutMs`.',
     action: 'Look at what the check waits for.',
   },
-  { code: '<name>.pending', meaning: 'A registered check has not completed once.', action: 'Wait.' },
+  {
+    code: '<name>.check_degraded',
+    meaning: 'A check returned `degraded`.',
+    action: 'Read `detail` of the component on a `full` listener.',
+  },
+  { code: '<name>.pending', meaning: 'A registered check has not passed once.', action: 'Wait.' },
   {
     code: '<name>.stale',
     meaning:
       'No result of a check arrived for three intervals and a timeout, as when the main thread is blocked.',
     action: 'See `event_loop`.',
+  },
+  {
+    code: '<name>.<reason>',
+    meaning: 'What the application reported with `health.component(name).set(status, reason)`.',
+    action: 'As the application documents it.',
+  },
+  {
+    code: '<name>.<status>',
+    meaning: 'The same without a reason: `degraded`, `unhealthy` or `unknown`.',
+    action: 'As the application documents it.',
   },
 ];

@@ -96,6 +96,14 @@ describe('serve', () => {
     });
   });
 
+  it.each(['auto', 'off'])('is ready when it says where it serves, with native %s', async (native) => {
+    await withProgram([...SERVE, '--port', '0', '--native', native], {}, async (program) => {
+      const [, url = ''] = await program.prints(/"urls":\["([^"]+)"/);
+      expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+      expect((await fetch(`${url}/startupz`)).status).toBe(200);
+    });
+  });
+
   it('is coloured on a terminal, and not where NO_COLOR or a dumb terminal asks for that', async () => {
     const show = (env: Record<string, string>) =>
       withProgram(onTerminal([...SERVE, '--port', '0']), { env }, async (program) => {
