@@ -45,6 +45,8 @@ export function createFallback(options: FallbackOptions): NativeAddon {
   function sampleIfDue(): void {
     if (timer !== null || monoMs() - (host[HOST.observedAtMs] ?? Number.NaN) < intervalMs) return;
     sample();
+    // Whoever reads now and then does not say when it ends: no descriptor is kept for it.
+    reader.close();
   }
 
   return {
@@ -57,6 +59,7 @@ export function createFallback(options: FallbackOptions): NativeAddon {
     startSampler({ root, hz, perCore }) {
       if (timer !== null) return false;
       if (!(hz >= 1 && hz <= 100)) throw new RangeError('Expected hz to be between 1 and 100');
+      reader.close();
       reader = createReader(root);
       intervalMs = 1000 / hz;
       cores = new Float64Array(perCore ? CORES_SLOTS : 0);
@@ -67,6 +70,7 @@ export function createFallback(options: FallbackOptions): NativeAddon {
     stopSampler() {
       if (timer !== null) clearInterval(timer);
       timer = null;
+      reader.close();
       intervalMs = Number.POSITIVE_INFINITY;
     },
     read(name, into) {

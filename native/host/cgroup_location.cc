@@ -61,6 +61,14 @@ struct Memberships {
   }
 };
 
+Reason reason_of_list(const FileText& memberships) {
+  // What KeptFile calls malformed is an empty file: a kernel on which no hierarchy is mounted.
+  if (memberships.reason == Reason::malformed) return Reason::ok;
+  CgroupMembership any;
+  const bool has_line = Memberships{memberships.text}.find([](const auto&) { return true; }, any);
+  return memberships.reason == Reason::ok && !has_line ? Reason::malformed : memberships.reason;
+}
+
 class Locator {
  public:
   Locator(std::string_view root, Memberships memberships, CgroupLocation& location)
@@ -149,9 +157,9 @@ void locate_cgroups(std::string_view root, std::span<char> buffer, CgroupLocatio
   const auto mount_buffer = buffer.subspan(buffer.size() / 4);
   KeptFile membership_file;
   const auto memberships = membership_file.read({root, "/proc/self/cgroup", ""}, membership_buffer);
-  if (memberships.reason != Reason::ok) {
-    for (auto& hierarchy : location.v1) hierarchy.reason = memberships.reason;
-    location.v2.reason = memberships.reason;
+  if (const Reason reason = reason_of_list(memberships); reason != Reason::ok) {
+    for (auto& hierarchy : location.v1) hierarchy.reason = reason;
+    location.v2.reason = reason;
     return;
   }
   Locator locator(root, {memberships.text}, location);

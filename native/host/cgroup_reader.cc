@@ -46,17 +46,12 @@ void CgroupReader::locate(double now_ms) {
     throttle_rate_.reset();
   }
   for_each_file([](KeptFile& file) { file.forget_absence(); });
+  const bool had_own_pressure = !pressure_directory_.empty();
+  pressure_directory_ = find_pressure_directory();
+  if (had_own_pressure != !pressure_directory_.empty()) ++generation_;
   located_ = true;
   located_at_ms_ = now_ms;
   locate_due_ms_ = now_ms + kLocateEveryMs;
-
-  const auto& unified = location_.v2;
-  KeptFile pressure;
-  const bool has_own = unified.reason == Reason::ok && !unified.is_root() &&
-                       pressure.read({root_, unified.chain.directory(0), "/memory.pressure"}, buffer_).reason == Reason::ok;
-  const auto directory = has_own ? unified.chain.directory(0) : std::string_view{};
-  if (directory.empty() != pressure_directory_.empty()) ++generation_;
-  pressure_directory_ = directory;
 }
 
 // One reason for use and limit: what is wrong with either, else whether there is a limit. Where no level has the
@@ -65,6 +60,16 @@ Reason CgroupReader::overall_reason(Reason use, const EffectiveLimit& limit) {
   const bool is_limit_known = limit.reason == Reason::ok || limit.reason == Reason::unlimited;
   if (!is_limit_known || use == Reason::ok || (use == Reason::missing && !limit.has_file)) return limit.reason;
   return use;
+}
+
+// The true root's own pressure is the host's, and an administrator can turn a group's off.
+std::string_view CgroupReader::find_pressure_directory() {
+  const auto& unified = location_.v2;
+  if (unified.reason != Reason::ok || unified.is_root()) return {};
+  const auto directory = unified.chain.directory(0);
+  KeptFile file;
+  const Reason reason = file.read({root_, directory, "/memory.pressure"}, buffer_).reason;
+  return reason == Reason::missing || reason == Reason::unsupported ? std::string_view{} : directory;
 }
 
 template <typename Action>

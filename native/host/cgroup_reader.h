@@ -37,6 +37,7 @@ class CgroupReader {
   static Reason overall_reason(Reason use, const EffectiveLimit& limit);
 
   void locate(double now_ms);
+  std::string_view find_pressure_directory();
   template <typename Action>
   void for_each_file(Action action);
   void sample_memory(double memory_total, HostSlots& slots);

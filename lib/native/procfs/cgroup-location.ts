@@ -7,7 +7,7 @@ import {
   parseMembership,
   relativePath,
 } from './cgroup.js';
-import type { Reason } from './fact.js';
+import { type Fact, fact, noFact, type Reason } from './fact.js';
 import { reasonOf } from './kept-file.js';
 
 export type Controller = 'memory' | 'cpu' | 'cpuacct' | 'pids';
@@ -63,24 +63,23 @@ function locateIn(root: string, mount: CgroupMount, membership: CgroupMembership
   };
 }
 
-export function locateCgroups(root: string): CgroupLocation {
-  let memberships: CgroupMembership[];
-  let mounts: CgroupMount[];
+function readLines(root: string, name: string): Fact<string[]> {
   try {
-    const lines = (name: string): string[] => readFileSync(`${root}/proc/self/${name}`, 'utf8').split('\n');
-    memberships = lines('cgroup')
-      .map(parseMembership)
-      .filter((membership) => membership !== null);
-    try {
-      mounts = lines('mountinfo')
-        .map(parseCgroupMount)
-        .filter((mount) => mount !== null);
-    } catch {
-      mounts = [];
-    }
+    return fact(readFileSync(`${root}/proc/self/${name}`, 'utf8').split('\n'));
   } catch (error) {
-    return nowhere(reasonOf(error));
+    return noFact(reasonOf(error));
   }
+}
+
+export function locateCgroups(root: string): CgroupLocation {
+  const list = readLines(root, 'cgroup');
+  if (list.value === null) return nowhere(list.reason);
+  const memberships = list.value.map(parseMembership).filter((membership) => membership !== null);
+  // An empty list is that of a kernel on which no hierarchy is mounted.
+  if (memberships.length === 0 && list.value.join('') !== '') return nowhere(REASON.malformed);
+  const mounts = (readLines(root, 'mountinfo').value ?? [])
+    .map(parseCgroupMount)
+    .filter((mount) => mount !== null);
 
   const best = (
     mountsOfIt: readonly CgroupMount[],

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { HOST, REASON } from '../layout.js';
 import {
   parseCfsQuota,
@@ -31,6 +30,7 @@ export interface CgroupReader {
   sample(nowMs: number, memoryTotal: number, slots: Float64Array): void;
   /** Directory of the *.pressure files that describe this process's group; null when the host's own do. */
   pressureDirectory(): string | null;
+  close(): void;
 }
 
 /** Fills the cgroup… slots; counterpart of `native/host/cgroup_reader.cc`, where the rules are explained. */
@@ -59,10 +59,18 @@ export function createCgroupReader(root: string): CgroupReader {
     absent.clear();
     locatedAtMs = nowMs;
     locateDueMs = nowMs + LOCATE_EVERY_MS;
-    const { v2 } = next;
-    const own = v2 !== null && !(v2.reachesRoot && v2.levels.length === 1) ? v2.levels[0] : undefined;
-    pressureDirectory = own !== undefined && existsSync(`${root}${own}/memory.pressure`) ? own : null;
+    pressureDirectory = findPressureDirectory(next);
     return next;
+  }
+
+  // The true root's own pressure is the host's, and an administrator can turn a group's off.
+  function findPressureDirectory({ v2 }: CgroupLocation): string | null {
+    const own = v2?.levels[0];
+    if (v2 == null || own === undefined || (v2.reachesRoot && v2.levels.length === 1)) return null;
+    const file = createKeptFile(`${root}${own}/memory.pressure`);
+    const { reason } = file.read();
+    file.close();
+    return reason === REASON.missing || reason === REASON.unsupported ? null : own;
   }
 
   function read(level: string | undefined, name: string): Fact<string> {
@@ -198,6 +206,9 @@ export function createCgroupReader(root: string): CgroupReader {
 
   return {
     pressureDirectory: () => pressureDirectory,
+    close() {
+      for (const file of files.values()) file.close();
+    },
     sample(nowMs, memoryTotal, slots) {
       if (location === null || nowMs >= locateDueMs) location = locate(nowMs);
       const [memory, cpu, pids] = [location.of('memory'), location.of('cpu'), location.of('pids')];

@@ -3,7 +3,7 @@ import { CORES_BUSY_RATIO, CORES_COUNT, HOST, REASON } from '../layout.js';
 import { createCgroupReader } from './cgroup-reader.js';
 import { type CpuMeter, createCpuMeter, parseCpuStat } from './cpu.js';
 import { andThen, type Fact, fact, isKnown, noFact, type Reason } from './fact.js';
-import { createKeptFile, reasonOf } from './kept-file.js';
+import { createKeptFile, type KeptFile, reasonOf } from './kept-file.js';
 import { parseMeminfo, parseStatm } from './memory.js';
 import { parsePressure } from './pressure.js';
 import { parseLoadavg, parseOpenFilesLimit, parseProcessStat, parseUptime } from './process.js';
@@ -17,11 +17,18 @@ const MAX_FILES_EVERY_MS = 60_000;
 export interface HostReader {
   /** Fills the host slots, which are all NaN before, and `cores` (empty = not wanted). `nowMs` is CLOCK_MONOTONIC. */
   sample(nowMs: number, wallMs: number, slots: Float64Array, cores: Float64Array): void;
+  /** Closes the kept files; the next sample opens them again. */
+  close(): void;
 }
 
 /** One sample of /proc and the cgroups below `root`; counterpart of `native/host/host_reader.cc`. */
 export function createProcReader(root: string, pageBytes: number): HostReader {
-  const kept = (name: string): { read(): Fact<string> } => createKeptFile(`${root}/proc/${name}`);
+  const keptFiles: KeptFile[] = [];
+  const kept = (name: string): KeptFile => {
+    const file = createKeptFile(`${root}/proc/${name}`);
+    keptFiles.push(file);
+    return file;
+  };
   const [stat, selfStat, meminfo, statm] = [
     kept('stat'),
     kept('self/stat'),
@@ -38,7 +45,7 @@ export function createProcReader(root: string, pageBytes: number): HostReader {
   let maxFiles: Fact<number> = noFact(REASON.missing);
   let maxFilesDueMs = 0;
   let pressureDirectory: string | null | undefined;
-  let pressureFiles: readonly { read(): Fact<string>; close(): void }[] = [];
+  let pressureFiles: readonly KeptFile[] = [];
 
   function sampleCpu(nowMs: number, slots: Float64Array, cores: Float64Array): Reason {
     if (cores.length > 0) cores[CORES_COUNT] = 0;
@@ -165,6 +172,10 @@ export function createProcReader(root: string, pageBytes: number): HostReader {
       cgroup.sample(nowMs, sampleMemory(slots), slots);
       samplePressure(slots);
       sampleOpenFiles(nowMs, slots);
+    },
+    close() {
+      for (const file of [...keptFiles, ...pressureFiles]) file.close();
+      cgroup.close();
     },
   };
 }

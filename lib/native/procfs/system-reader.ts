@@ -12,6 +12,7 @@ export function createSystemReader(): HostReader {
   const cpu = createCpuMeter();
   const processCpu = createRate();
   return {
+    close: () => undefined,
     sample(nowMs, wallMs, slots, cores) {
       for (const field of HOST_FIELDS) if (field.endsWith('Reason')) slots[HOST[field]] = REASON.unsupported;
       if (cores.length > CORES_BUSY_RATIO) cores[CORES_COUNT] = 0;
