@@ -53,9 +53,8 @@ it("the README's server is ready once the model is, and counts what it serves", 
     expect(await until(ready)).toBe(503);
     server.stdin.write('loaded\n');
     await until(async () => (await ready()) === 200);
-    expect(await (await until(() => fetch(`http://127.0.0.1:${port}/`).catch(() => null))).text()).toBe(
-      'Hello world',
-    );
+    const ask = async () => (await fetch(`http://127.0.0.1:${port}/`).catch(() => null))?.text();
+    expect(await until(ask)).toBe('Hello world');
     const counted = async () => (await (await fetch(`${base}/health`)).json()).metrics.total_requests === 1;
     await until(counted);
   } finally {
