@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, isAbsolute, resolve } from 'node:path';
 
-/** What the scripts need beyond npm: the Debian package, and the commands by which it is recognised. */
+const runtimes = '/usr/lib/llvm-19/lib/clang/19/lib/linux';
+const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+
+/** What the scripts need beyond npm: the Debian package, and the commands or files by which it is recognised. */
 const compiler = [
   { debian: 'g++', commands: ['g++'] },
   { debian: 'make', commands: ['make'] },
@@ -20,13 +23,15 @@ const groups = {
     ...compiler,
     { debian: 'cmake', commands: ['cmake'] },
     { debian: 'clang-19', commands: ['clang++-19'] },
+    { debian: 'libclang-rt-19-dev', commands: [`${runtimes}/libclang_rt.fuzzer-${machine}.a`] },
   ],
 };
 
+/** Whether a command is in PATH, or a file is there. */
 export function isInstalled(command) {
   return (process.env.PATH ?? '').split(delimiter).some((folder) => {
     try {
-      accessSync(join(folder, command), constants.X_OK);
+      accessSync(resolve(folder, command), isAbsolute(command) ? constants.R_OK : constants.X_OK);
       return true;
     } catch {
       return false;

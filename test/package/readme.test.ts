@@ -55,7 +55,12 @@ it("the README's server is ready once the model is, and counts what it serves", 
     await until(async () => (await ready()) === 200);
     const ask = async () => (await fetch(`http://127.0.0.1:${port}/`).catch(() => null))?.text();
     expect(await until(ask)).toBe('Hello world');
-    const counted = async () => (await (await fetch(`${base}/health`)).json()).metrics.total_requests === 1;
+    const counted = async () => {
+      const document = (await (await fetch(`${base}/health`)).json()) as {
+        metrics: { total_requests: number };
+      };
+      return document.metrics.total_requests === 1;
+    };
     await until(counted);
   } finally {
     server.kill('SIGKILL');
