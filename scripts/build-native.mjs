@@ -65,6 +65,7 @@ function nodeDirectory() {
 }
 
 function nodeGyp() {
+  console.error('Compiling the native addon');
   const started = new Date();
   const environment = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^npm_.*nodedir$/i.test(name)),

@@ -28,6 +28,7 @@ function isFresh() {
 }
 
 function compile() {
+  console.error('Compiling TypeScript');
   const started = new Date();
   const tsc = require.resolve('typescript/lib/tsc.js');
   const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.cjs.json'], {

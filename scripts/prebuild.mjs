@@ -77,6 +77,7 @@ function isFresh(binary) {
 }
 
 function compile({ arch }, prefix, binary) {
+  console.error(`Compiling the native addon for linux-${arch}`);
   const started = new Date();
   const stage = join(root, 'build-prebuild', arch);
   rmSync(stage, { recursive: true, force: true });
