@@ -33,7 +33,7 @@ export function loadHttpEngine(choice: HttpEngineChoice, options: ProbeServerOpt
   for (const name of uwsPackages()) {
     try {
       const server = createUwsServer(loadUws(name), options);
-      return { engine: 'uws', server, note: `uWebSockets.js from ${name}` };
+      return { engine: 'uws', server, note: `uWebSockets.js, from the package ${name}` };
     } catch (error) {
       tried.push(`${name}: ${reasonOf(error)}`);
     }

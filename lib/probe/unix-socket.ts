@@ -179,13 +179,18 @@ async function inspect(path: string): Promise<Occupant> {
 function connectTest(path: string): Promise<string | null> {
   return new Promise((settle) => {
     const socket = connect({ path });
-    const timer = setTimeout(() => finish('ETIMEDOUT'), CONNECT_TEST_MS);
     const finish = (errno: string | null) => {
-      clearTimeout(timer);
-      socket.destroy();
       settle(errno);
+      // Whoever lives there is left gently: it may be about to write.
+      socket.resume();
+      socket.end();
     };
+    const timer = setTimeout(() => {
+      finish('ETIMEDOUT');
+      socket.destroy();
+    }, CONNECT_TEST_MS);
     socket.once('connect', () => finish(null));
+    socket.once('close', () => clearTimeout(timer));
     socket.on('error', (error) => finish(errnoOf(error) ?? error.message));
   });
 }

@@ -47,7 +47,7 @@ const paths = new Map([
     '/later',
     async (request) => {
       const delayMs = Number(request.query());
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      await new Promise((resolve) => setTimeout(resolve, delayMs).unref());
       return later;
     },
   ],
@@ -77,9 +77,14 @@ const { server, engine, note } = loadHttpEngine(workerData.engine, {
 
 // What the probe thread does: an 'uncaughtException' listener turns a throw inside uWebSockets.js into an abort.
 process.on('uncaughtException', (error) => errors.push(`uncaught: ${error}`));
-process.on('exit', () => server.close());
-
 const control = workerData.control === undefined ? null : new Int32Array(workerData.control);
+function close() {
+  server.close();
+  if (control === null) return;
+  Atomics.store(control, 0, 1);
+  Atomics.notify(control, 0);
+}
+process.on('exit', close);
 
 const commands = {
   listen: (target) => server.listen(target, routes),
@@ -95,12 +100,9 @@ const commands = {
       throw new Error('the probe thread fails');
     });
   },
+  exit: (code) => process.exit(code),
   end: () => {
-    server.close();
-    if (control !== null) {
-      Atomics.store(control, 0, 1);
-      Atomics.notify(control, 0);
-    }
+    close();
     parentPort.close();
   },
 };
