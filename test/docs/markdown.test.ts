@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import ts from 'typescript';
+import { parseAst } from 'vite';
 import { describe, expect, it } from 'vitest';
 import { FLAG_OPTIONS } from '../../lib/cli/flags.js';
 import { environmentName, flagName, OPTIONS } from '../../lib/config/schema.js';
@@ -45,14 +45,7 @@ describe.each(DOCS)('%s', (path) => {
   });
 
   it('has snippets that parse', () => {
-    for (const snippet of blocks(path, 'js')) {
-      const { diagnostics } = ts.transpileModule(snippet, {
-        reportDiagnostics: true,
-        compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, allowJs: true },
-        fileName: 'snippet.mjs',
-      });
-      expect([snippet, diagnostics?.map(({ messageText }) => messageText)]).toEqual([snippet, []]);
-    }
+    for (const snippet of blocks(path, 'js')) expect(() => parseAst(snippet), snippet).not.toThrow();
   });
 });
 
