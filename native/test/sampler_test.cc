@@ -123,6 +123,24 @@ TEST("a forked child starts its own sampler and reads its own /proc/self") {
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+TEST("a sampler that is stuck is left behind after a second, and replaced once it has come out") {
+  static std::atomic<bool> is_stuck;
+  is_stuck = false;
+  start_sampler({"/", 100, false, [](double) {
+                   is_stuck = true;
+                   while (is_stuck) std::this_thread::sleep_for(1ms);
+                 }});
+  CHECK(eventually([] { return is_stuck.load(); }));
+  const auto started = steady_clock::now();
+  stop_sampler();
+  const auto waited = steady_clock::now() - started;
+  CHECK(waited >= 900ms && waited < 5s);
+  CHECK_EQUAL(start_sampler({"/", 100, false, nullptr}), StartResult::no_thread);
+  is_stuck = false;
+  CHECK(eventually([] { return start_sampler({"/", 100, false, nullptr}) == StartResult::started; }));
+  stop_sampler();
+}
+
 TEST("many threads read, start and stop at once") {
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
