@@ -2,6 +2,7 @@ import { invalid } from '../config/values.js';
 import { InferenceHealthError } from '../errors.js';
 import { PASSING, stepDebounce } from '../status/debounce.js';
 import type { StatusEvent } from '../status/events.js';
+import { cleanText } from './claims.js';
 
 /** What a check may return: nothing or true means healthy; an object can say `degraded`. */
 export type CheckResult =
@@ -39,6 +40,19 @@ export interface CheckPorts {
 }
 
 const OPTION_NAMES = ['intervalMs', 'timeoutMs', 'critical', 'failureThreshold', 'successThreshold'];
+
+const STATUSES: readonly unknown[] = ['healthy', 'degraded', 'unhealthy'];
+
+function statusOf(result: unknown): 'healthy' | 'unhealthy' {
+  return result === false ? 'unhealthy' : 'healthy';
+}
+
+function unknownStatus(status: unknown): string {
+  return (
+    `the check returned an object with status ${JSON.stringify(status)}; expected 'healthy', 'degraded' or 'unhealthy', ` +
+    'or true or false (of a fetch: response.ok)'
+  );
+}
 
 function positive(where: string, value: number | undefined, fallback: number): number {
   if (value === undefined) return fallback;
@@ -94,7 +108,7 @@ export function startCheck(
       status,
       reason: `${name}.${condition}`,
       message,
-      detail,
+      detail: detail === null ? null : cleanText(detail),
       durationMs,
       critical,
       owner: 'check',
@@ -104,19 +118,22 @@ export function startCheck(
   }
 
   function settle(result: CheckResult, durationMs: number): void {
-    const outcome =
-      typeof result === 'object' && result !== null
-        ? result
-        : { status: result === false ? ('unhealthy' as const) : ('healthy' as const) };
-    const passed = outcome.status !== 'unhealthy';
+    const outcome = typeof result === 'object' && result !== null ? result : { status: statusOf(result) };
+    const { status = 'healthy', message } = outcome;
+    // A fetch Response has a numeric status: counted as passed, `() => fetch(url)` would be healthy whatever is answered.
+    if (!STATUSES.includes(status)) {
+      fail('check_failed', 'Check failed', unknownStatus(status), durationMs);
+      return;
+    }
+    const passed = status !== 'unhealthy';
     streak = stepDebounce(streak, passed, thresholds);
     everPassed ||= passed;
-    const text = outcome.message ?? '';
-    if (streak.failing) report('unhealthy', 'check_failed', 'Check failed', text || null, durationMs);
-    else if (outcome.status === 'degraded')
-      report('degraded', 'check_degraded', 'Check reports degraded', text || null, durationMs);
-    else if (passed || everPassed) report('healthy', 'ok', 'Check passed', text || null, durationMs);
-    else report('unknown', 'pending', 'Check has not passed yet', text || null, durationMs);
+    const detail = message === undefined ? null : String(message);
+    if (streak.failing) report('unhealthy', 'check_failed', 'Check failed', detail, durationMs);
+    else if (status === 'degraded')
+      report('degraded', 'check_degraded', 'Check reports degraded', detail, durationMs);
+    else if (passed || everPassed) report('healthy', 'ok', 'Check passed', detail, durationMs);
+    else report('unknown', 'pending', 'Check has not passed yet', detail, durationMs);
   }
 
   function fail(

@@ -63,6 +63,36 @@ describe('a check', () => {
     expect(last()).toMatchObject({ status: 'healthy' });
   });
 
+  it('that returns a response, or any other status that is none, is unhealthy and says why', async () => {
+    for (const result of [new Response('', { status: 503 }), { status: 'up' }, { status: null }]) {
+      const { last } = start((() => result) as unknown as CheckFunction);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(last()).toMatchObject({
+        status: 'unhealthy',
+        reason: 'db.check_failed',
+        detail: expect.stringMatching(/returned an object with status (503|"up"|null); expected 'healthy'/),
+      });
+    }
+  });
+
+  it('that resolves with a value of its own has passed', async () => {
+    for (const result of [{ rows: [] }, [], null, 0, 'PONG']) {
+      const { last } = start((async () => result) as unknown as CheckFunction);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(last()).toMatchObject({ status: 'healthy' });
+    }
+  });
+
+  it('cannot fill the document with its text, nor forge its placeholders', async () => {
+    const { last } = start(() => {
+      throw new Error(`\0t\0${'x'.repeat(100_000)}`);
+    });
+    await vi.advanceTimersByTimeAsync(0);
+    const { detail } = last() as { detail: string };
+    expect(detail).toMatch(/^tx+…$/);
+    expect(detail.length).toBeLessThan(1100);
+  });
+
   it('that hangs is aborted and unhealthy at its timeout, and never runs twice at a time', async () => {
     let runs = 0;
     let aborted = false;
