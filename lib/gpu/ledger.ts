@@ -1,0 +1,196 @@
+import { type XidRow, xidRow } from './catalogue.js';
+import type { XidFacts } from './facts.js';
+import type { GpuPolicy, XidOverride } from './policy-options.js';
+import { isOverruled, isRecovered, type Recovery } from './recovery.js';
+
+/** Whose process met an application XID. */
+export type XidOwner = 'own' | 'foreign' | 'unknown';
+
+/** All that counts of one XID on one GPU, however often it came. */
+export interface XidEntry {
+  readonly xid: number;
+  /** The native count already taken into account. */
+  readonly seen: number;
+  /** Since the fault was last forgotten. */
+  readonly count: number;
+  readonly sinceMs: number;
+  readonly lastAtMs: number;
+  readonly fatal: boolean | null;
+  readonly pid: number | null;
+  readonly owner: XidOwner;
+  /** Cured, by evidence or by taking it back; the next occurrence starts anew. */
+  readonly cleared: boolean;
+  /** The driver said, after it, that nothing needs to be done. */
+  readonly overruled: boolean;
+  /** Processes that met it, latest last; for suspicion. */
+  readonly visits: readonly { readonly pid: number | null; readonly atMs: number }[];
+}
+
+export type Ledger = Readonly<Record<number, XidEntry>>;
+
+export const EMPTY_LEDGER: Ledger = {};
+
+/** The native table has 256 rows for all GPUs together; numbers beyond that come from damaged lines. */
+const MAX_ENTRIES = 256;
+const MAX_VISITS = 16;
+/** Channel errors come in bursts, one event per channel: one visit. */
+const BURST_MS = 60_000;
+
+/** What the ledger needs to know about the process to say whose an XID is. */
+export interface OwnershipFacts {
+  readonly ownPids: readonly number[];
+  readonly pidsComparable: boolean;
+  /** The GPU's only process is this one. */
+  readonly soleUser: boolean;
+  /** Times of own engine errors that poison a context, and of lost progress. */
+  readonly troubleAtMs: readonly number[];
+}
+
+export interface LedgerContext {
+  readonly atMs: number;
+  readonly policy: GpuPolicy;
+  readonly recovery: Recovery;
+  readonly driverMajor: number | null;
+  readonly own: OwnershipFacts;
+  /** Began-at times of the latest pieces of GPU work that succeeded; as many as prove that the context works. */
+  readonly successesBeganAtMs: readonly number[];
+}
+
+export interface XidRule extends XidRow {
+  readonly severity: XidOverride['severity'];
+  /** The user decided; the driver's "none" changes nothing. */
+  readonly configured: boolean;
+}
+
+export function ruleOf(xid: number, policy: GpuPolicy): XidRule {
+  const row = xidRow(xid);
+  const given = policy.xids[xid];
+  if (given === undefined) return { ...row, severity: undefined, configured: false };
+  const override: XidOverride = typeof given === 'string' ? { action: given } : given;
+  const action = override.action ?? row.action;
+  const { threshold = row.threshold } = override;
+  const scope =
+    override.action === undefined
+      ? row.scope
+      : override.action === 'restart'
+        ? 'application'
+        : row.scope === 'application'
+          ? 'gpu'
+          : row.scope;
+  return {
+    ...row,
+    action,
+    scope,
+    ...(threshold === undefined ? {} : { threshold }),
+    ...(override.action === undefined ? {} : { wordDecides: false, solo: false, untilReset: false }),
+    severity: override.severity,
+    configured: true,
+  };
+}
+
+export function stepLedger(ledger: Ledger, rows: readonly XidFacts[], context: LedgerContext): Ledger {
+  let next: Record<number, XidEntry> | null = null;
+  for (const row of rows) {
+    const before = ledger[row.xid];
+    if (before === undefined && Object.keys(next ?? ledger).length >= MAX_ENTRIES) continue;
+    const entry = record(before, row, context);
+    if (entry === before) continue;
+    next ??= { ...ledger };
+    next[row.xid] = entry;
+  }
+  for (const entry of Object.values(next ?? ledger)) {
+    const settled = settle(entry, next ?? ledger, context);
+    if (settled === entry) continue;
+    next ??= { ...ledger };
+    next[entry.xid] = settled;
+  }
+  return next ?? ledger;
+}
+
+function record(before: XidEntry | undefined, row: XidFacts, context: LedgerContext): XidEntry {
+  const { count, lastAtMs, pid } = row;
+  if (before !== undefined && count === before.seen) {
+    // The kernel's line may arrive after the event that it describes, and only it names the process.
+    if (pid === before.pid && row.fatal === before.fatal) return before;
+    return {
+      ...before,
+      pid: pid ?? before.pid,
+      fatal: row.fatal ?? before.fatal,
+      owner: ownerOf(before, row, context),
+    };
+  }
+  // A smaller count means that the native table started anew.
+  const added = before === undefined || count < before.seen ? count : count - before.seen;
+  const fresh = before === undefined || before.cleared;
+  return {
+    xid: row.xid,
+    seen: count,
+    count: (fresh ? 0 : before.count) + added,
+    sinceMs: fresh ? (added === count ? row.firstAtMs : lastAtMs) : before.sinceMs,
+    lastAtMs,
+    fatal: row.fatal ?? (fresh ? null : before.fatal),
+    pid,
+    owner: ownerOf(fresh ? undefined : before, row, context),
+    cleared: false,
+    overruled: false,
+    visits: visit(before?.visits ?? [], pid, lastAtMs),
+  };
+}
+
+function visit(visits: XidEntry['visits'], pid: number | null, atMs: number): XidEntry['visits'] {
+  const last = visits.at(-1);
+  if (last !== undefined && last.pid === pid && atMs - last.atMs < BURST_MS) return visits;
+  return [...visits, { pid, atMs }].slice(-MAX_VISITS);
+}
+
+function ownerOf(before: XidEntry | undefined, row: XidFacts, { own, policy }: LedgerContext): XidOwner {
+  if (before?.owner === 'own') return 'own';
+  if (row.pid !== null && own.ownPids.includes(row.pid)) return 'own';
+  if (row.pid !== null && own.pidsComparable) return 'foreign';
+  if (own.soleUser) return 'own';
+  return own.troubleAtMs.some((atMs) => Math.abs(atMs - row.lastAtMs) <= policy.correlationMs)
+    ? 'own'
+    : 'unknown';
+}
+
+/** What time and evidence change about an entry that did not occur again. */
+function settle(entry: XidEntry, ledger: Ledger, context: LedgerContext): XidEntry {
+  if (entry.cleared) return entry;
+  const { atMs, policy, recovery, own } = context;
+  const rule = ruleOf(entry.xid, policy);
+  if (isRecovered(recovery, entry.lastAtMs, atMs, policy.recoveryStableMs))
+    return { ...entry, cleared: true };
+  const taken = Object.values(ledger).some(
+    (other) => xidRow(other.xid).cancels === entry.xid && other.lastAtMs >= entry.lastAtMs,
+  );
+  if (taken) return { ...entry, cleared: true };
+
+  if (rule.scope === 'application') {
+    if (entry.owner === 'unknown') {
+      const ours = own.troubleAtMs.some((at) => Math.abs(at - entry.lastAtMs) <= policy.correlationMs);
+      return ours ? { ...entry, owner: 'own' } : entry;
+    }
+    if (entry.owner !== 'own') return entry;
+    const { successesBeganAtMs } = context;
+    const works =
+      successesBeganAtMs.length >= policy.recoverySuccesses &&
+      successesBeganAtMs.every((beganAtMs) => beganAtMs > entry.lastAtMs);
+    // The engine child that met it has ended, and its broken context with it.
+    const ended =
+      entry.pid !== null &&
+      own.pidsComparable &&
+      !own.ownPids.includes(entry.pid) &&
+      atMs - entry.lastAtMs >= policy.recoveryStableMs;
+    if (!works && !ended) return entry;
+    return rule.untilReset ? { ...entry, owner: 'foreign' } : { ...entry, cleared: true };
+  }
+
+  const since = rule.recoveryActionSince;
+  const said =
+    !rule.configured &&
+    since !== undefined &&
+    (context.driverMajor ?? 0) >= since &&
+    recovery.okSinceMs !== null;
+  if (said && !entry.overruled && isOverruled(recovery, entry.lastAtMs)) return { ...entry, overruled: true };
+  return entry;
+}
