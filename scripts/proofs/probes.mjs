@@ -1,7 +1,7 @@
 // 10^6 liveness probes, each on a fresh connection, while the main thread is blocked, collects garbage and idles in an
 // order that the seed decides: none fails and none takes longer than 200 ms.
 //
-//   npm run proof -- probes [--count 1000000] [--seed 1] [--rate 4000] [--limit-ms 200] [--engine uws] [--engine http]
+//   npm run proof -- probes [--count 1000000] [--seed 1] [--rate 2000] [--limit-ms 200] [--engine uws] [--engine http]
 import { parseArgs } from 'node:util';
 import { openLoop } from '../../bench/lib/load.mjs';
 import { buildTools } from '../../bench/lib/native.mjs';
@@ -17,7 +17,7 @@ export async function prove(args) {
     options: {
       count: { type: 'string', default: '1000000' },
       seed: { type: 'string', default: '1' },
-      rate: { type: 'string', default: '4000' },
+      rate: { type: 'string', default: '2000' },
       'limit-ms': { type: 'string', default: '200' },
       engine: { type: 'string', multiple: true },
     },
