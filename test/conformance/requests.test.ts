@@ -273,17 +273,20 @@ describe.each(ENGINES)('probe server on %s', (engine) => {
   );
 
   test(
-    'sends a body of 4 MiB whole, also to a client that reads late',
-    on(async ({ port }) => {
-      const client = await openRaw(port);
-      client.socket.pause();
-      client.send(request('GET', '/big'));
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      client.socket.resume();
-      expect((await client.response()).body.length).toBe(4 << 20);
-      client.send(request('GET', '/live'));
-      expect((await client.response()).status).toBe(200);
-      client.close();
+    'sends a body of 4 MiB whole, at once or later, to a client that reads late',
+    on(async ({ port, errors }) => {
+      for (const path of ['/big', '/later-big']) {
+        const client = await openRaw(port);
+        client.socket.pause();
+        client.send(request('GET', path));
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        client.socket.resume();
+        expect((await client.response()).body.length).toBe(4 << 20);
+        client.send(request('GET', '/live'));
+        expect((await client.response()).status).toBe(200);
+        client.close();
+      }
+      expect(await errors()).toEqual([]);
     }),
   );
 

@@ -35,13 +35,21 @@ const always = (statusLine, contentType, text, extra) => {
 };
 
 const later = replyOf('200 OK', 'text/plain', 'later');
+const bigReply = replyOf('200 OK', 'text/plain', 'x'.repeat(4 * 1024 * 1024));
 const paths = new Map([
   ['/live', live],
   ['/echo', echo],
   ['/unready', always('503 Service Unavailable', 'application/json', '{"ready":false}', { retryAfter: '7' })],
   ['/empty', always('200 OK', null, '')],
-  ['/big', always('200 OK', 'text/plain', 'x'.repeat(4 * 1024 * 1024))],
+  ['/big', () => bigReply],
   ['/:id/*', always('200 OK', 'text/plain', 'literal')],
+  [
+    '/later-big',
+    async () => {
+      await new Promise(setImmediate);
+      return bigReply;
+    },
+  ],
   ['/medium', always('200 OK', 'text/plain', 'x'.repeat(64 * 1024))],
   [
     '/later',
