@@ -85,6 +85,10 @@ export interface GpuDeviceFacts {
   readonly fabricStatus: number | null;
   /** NVML's fabric health mask. */
   readonly fabricHealth: number | null;
+  /** When NVML last reported these events (bits 0x2, 0x2000, 0x4000). */
+  readonly doubleBitEccAtMs: number | null;
+  readonly fatalPoisonAtMs: number | null;
+  readonly unavailableAtMs: number | null;
   /** NVML field 230. */
   readonly recoveryAction: number | null;
   /** Nanoseconds spent throttled since the driver loaded the GPU. */
@@ -102,6 +106,8 @@ export interface XidFacts {
   /** Null where the line named a GPU that the driver never enumerated. */
   readonly uuid: string | null;
   readonly xid: number;
+  /** An NVSwitch's SXid; `uuid` is then null. */
+  readonly isSxid: boolean;
   readonly count: number;
   readonly firstAtMs: number;
   readonly lastAtMs: number;
@@ -109,6 +115,8 @@ export interface XidFacts {
   readonly sources: number;
   /** Process id in the latest kernel line. */
   readonly pid: number | null;
+  /** How many of them named this process. */
+  readonly ownCount: number;
   /** Action that Xid 154 changed to. */
   readonly toAction: number | null;
   /** The kernel's line says "Fatal" (true) or "Nonfatal" (false), as Xids 144 to 150 do. */
@@ -151,6 +159,9 @@ export function emptyDevice(uuid: string, index: number): GpuDeviceFacts {
     fabricState: null,
     fabricStatus: null,
     fabricHealth: null,
+    doubleBitEccAtMs: null,
+    fatalPoisonAtMs: null,
+    unavailableAtMs: null,
     recoveryAction: null,
     powerViolationNs: null,
     thermalViolationNs: null,

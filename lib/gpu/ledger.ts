@@ -18,6 +18,8 @@ export interface XidEntry {
   readonly fatal: boolean | null;
   readonly pid: number | null;
   readonly owner: XidOwner;
+  /** Occurrences that named this process and are taken into account, whichever came last. */
+  readonly seenOwn: number;
   /** Cured, by evidence or by taking it back; the next occurrence starts anew. */
   readonly cleared: boolean;
   /** The driver said, after it, that nothing needs to be done. */
@@ -111,7 +113,7 @@ function record(before: XidEntry | undefined, row: XidFacts, context: LedgerCont
   const { count, lastAtMs, pid } = row;
   if (before !== undefined && count === before.seen) {
     // The kernel's line may arrive after the event that it describes, and only it names the process.
-    if (pid === before.pid && row.fatal === before.fatal) return before;
+    if (pid === before.pid && row.fatal === before.fatal && row.ownCount === before.seenOwn) return before;
     return {
       ...before,
       pid: pid ?? before.pid,
@@ -130,7 +132,8 @@ function record(before: XidEntry | undefined, row: XidFacts, context: LedgerCont
     lastAtMs,
     fatal: row.fatal ?? (fresh ? null : before.fatal),
     pid,
-    owner: ownerOf(fresh ? undefined : before, row, context),
+    owner: before?.owner === 'own' && !before.cleared ? 'own' : ownerOf(before, row, context),
+    seenOwn: row.ownCount,
     cleared: false,
     overruled: false,
     visits: visit(before?.visits ?? [], pid, lastAtMs),
@@ -144,8 +147,8 @@ function visit(visits: XidEntry['visits'], pid: number | null, atMs: number): Xi
 }
 
 function ownerOf(before: XidEntry | undefined, row: XidFacts, { own, policy }: LedgerContext): XidOwner {
-  if (before?.owner === 'own') return 'own';
-  if (row.pid !== null && own.ownPids.includes(row.pid)) return 'own';
+  if (row.ownCount > (before?.seenOwn ?? 0) || (row.pid !== null && own.ownPids.includes(row.pid)))
+    return 'own';
   if (row.pid !== null && own.pidsComparable) return 'foreign';
   if (own.soleUser) return 'own';
   return own.troubleAtMs.some((atMs) => Math.abs(atMs - row.lastAtMs) <= policy.correlationMs)

@@ -21,6 +21,8 @@ export interface Recovery {
   /** A generation began whose GPU has not yet proved that it was reset. */
   readonly reopened: boolean;
   readonly awaySinceMs: number | null;
+  /** When it was last seen to answer again. */
+  readonly returnedAtMs: number | null;
   /** When the latest evidence of a reset was seen. */
   readonly resetAtMs: number | null;
   /** Since when it has answered without a break. */
@@ -36,6 +38,7 @@ export const NO_RECOVERY: Recovery = {
   throttledNs: null,
   reopened: false,
   awaySinceMs: null,
+  returnedAtMs: null,
   resetAtMs: null,
   okSinceMs: null,
 };
@@ -83,6 +86,7 @@ export function stepRecovery(
     throttledNs: throttledNs ?? state.throttledNs,
     reopened: evidence ? false : next.reopened,
     awaySinceMs: null,
+    returnedAtMs: cameBack ? atMs : next.returnedAtMs,
     resetAtMs: evidence ? atMs : next.resetAtMs,
     okSinceMs: next.okSinceMs ?? atMs,
   };
