@@ -69,8 +69,11 @@ describe('the host sampler on this machine', () => {
     const slots = new Float64Array(5);
     native.poll(-1, slots);
     const [now = 0, version = 0] = slots;
-    burn(300);
-    native.poll(-1, slots);
+    const deadline = Date.now() + 10_000;
+    do {
+      burn(300);
+      native.poll(-1, slots);
+    } while (slots[1]! - version <= 3 && Date.now() < deadline);
     expect(slots[1]! - version).toBeGreaterThan(3);
     expect(slots[0]! - now).toBeGreaterThanOrEqual(290);
     expect(Math.abs(slots[4]! - Date.now())).toBeLessThan(1000);
