@@ -36,7 +36,7 @@ describe.each(ENGINES)('where engines differ, %s', (engine) => {
 });
 
 test('the table of differences in the docs is the tested one', () => {
-  const docs = readFileSync(join(import.meta.dirname, '../../docs/http-engines.md'), 'utf8');
+  const docs = readFileSync(join(import.meta.dirname, '../../docs/http.md'), 'utf8');
   const rows = docs.split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| request'));
   for (const difference of DIFFERENCES) expect(rows).toContain(differenceRow(difference));
 });

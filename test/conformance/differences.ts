@@ -9,7 +9,7 @@ export interface Outcome {
 }
 
 export interface Difference extends Readonly<Record<Engine, Outcome>> {
-  /** As `docs/http-engines.md` names it. */
+  /** As `docs/http.md` names it. */
   readonly name: string;
   readonly bytes: string;
 }
@@ -117,7 +117,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-/** The row of the table in `docs/http-engines.md`. */
+/** The row of the table in `docs/http.md`. */
 export function differenceRow({ name, uws, http }: Difference): string {
   return `| ${name} | ${inWords(uws)} | ${inWords(http)} |`;
 }
