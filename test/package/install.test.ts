@@ -5,13 +5,16 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { until } from '../helpers/package.js';
 import { nodeBinaries } from '../nodes/binaries.js';
 import { environmentFor, install, type Packed, pack } from './packed.js';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
 const UWS_NEEDS_NEW_GLIBC = new Set([24, 26]);
+
+vi.setConfig({ testTimeout: LIMIT_MS });
 
 let packed: Packed;
 beforeAll(() => {
@@ -73,8 +76,11 @@ describe.each(nodeBinaries())('the tarball, installed without scripts, on Node $
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     try {
-      const [text] = (await once(server.stdout, 'data')) as [Buffer];
-      const url = /http:\S+/.exec(text.toString())?.[0] ?? '';
+      let output = '';
+      server.stdout.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+      const url = await until(() => /http:\/\/127\.0\.0\.1:\d+(?=\D)/.exec(output)?.[0]);
       expect(await run([bin, 'check', url])).toMatch(/\/livez: 200\n$/);
       expect(await run([bin, 'check', '--ready', url])).toMatch(/\/readyz: 200\n$/);
       await expect(run([bin, 'check', `${url}/absent`])).rejects.toMatchObject({ code: 1 });
@@ -92,4 +98,4 @@ it('answers npx inference-health --version with its version', () => {
   const options = { cwd: folder, encoding: 'utf8' } as const;
   const version = execFileSync('npx', ['--no-install', 'inference-health', '--version'], options);
   expect(packed.tarball).toContain(`-${version.trim()}.tgz`);
-}, 60_000);
+});

@@ -2,9 +2,11 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { ROOT } from '../helpers/package.js';
 import { extract, type Packed, pack } from './packed.js';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 let packed: Packed;
 beforeAll(() => {
