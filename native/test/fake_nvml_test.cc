@@ -49,6 +49,8 @@ TEST("a younger driver's symbols are missing from an older one") {
   };
   CHECK(!has("470", "nvmlDeviceGetMemoryInfo_v2"));
   CHECK(has("535.43", "nvmlDeviceGetMemoryInfo_v2"));
+  CHECK(!has("535.43", "nvmlDeviceGetGpuFabricInfoV"));
+  CHECK(has("535.104", "nvmlDeviceGetGpuFabricInfoV"));
   CHECK(!has("570", "nvmlSystemEventSetCreate"));
   CHECK(has("610", "nvmlSystemEventSetCreate"));
 }

@@ -44,7 +44,8 @@ bool control_open(void) {
   bool is_usable = fstat(descriptor, &info) == 0 && (size_t)info.st_size >= sizeof(FakeControl);
   if (is_usable && (control() == NULL || info.st_dev != current_device || info.st_ino != current_inode)) {
     FakeControl* mapped = mmap(NULL, sizeof(FakeControl), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-    is_usable = mapped != MAP_FAILED && GET(mapped->header.magic) == FAKE_MAGIC && GET(mapped->header.layout) == FAKE_LAYOUT;
+    is_usable = mapped != MAP_FAILED && GET(mapped->header.magic) == FAKE_MAGIC &&
+                GET(mapped->header.layout) == FAKE_LAYOUT && GET(mapped->header.size) == (int64_t)sizeof(FakeControl);
     if (is_usable) {
       memcpy(current_path, path, sizeof path);
       current_device = info.st_dev;

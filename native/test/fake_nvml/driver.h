@@ -42,6 +42,7 @@ class FakeDriver {
       set(control_->rules[symbol].blockDevice, -1);
     }
     for (int slot = 0; slot < gpus; slot += 1) add_gpu(slot);
+    set(header().size, sizeof(FakeControl));
     set(header().layout, FAKE_LAYOUT);
     set(header().magic, FAKE_MAGIC);
   }

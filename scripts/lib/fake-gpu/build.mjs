@@ -53,7 +53,7 @@ export function buildLibrary(driver) {
   if (isCurrent(output)) return output;
   const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
   compile(output, [
-    ...['-std=c11', '-O1', '-g', '-Wall', '-Wextra', '-fPIC', '-shared', '-fvisibility=hidden', '-pthread'],
+    ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-fPIC', '-shared', '-fvisibility=hidden', '-pthread'],
     ...[`-DFAKE_DRIVER=${age.define}`, '-Wl,-soname,libnvidia-ml.so.1', '-Wl,-z,defs'],
     ...sources.map((name) => join(SOURCES, name)),
     '-ldl',
@@ -66,7 +66,7 @@ export function buildTool(name) {
   const output = join(ROOT, 'build-fake-nvml', name);
   if (!isCurrent(output)) {
     const source = join(SOURCES, 'client', `${name}.c`);
-    compile(output, ['-std=c11', '-O1', '-Wall', '-Wextra', '-pthread', source, '-ldl']);
+    compile(output, ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-pthread', source, '-ldl']);
   }
   return output;
 }

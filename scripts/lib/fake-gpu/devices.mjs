@@ -14,7 +14,7 @@ export const migUuidOf = (slot) => `MIG-fa4e0000-0000-4000-9000-${slot.toString(
 
 /** Fields and texts of a GPU in a slot. @param {number} slot @param {number} driver */
 export function defaultGpu(slot, driver) {
-  const isNew = driver >= 550;
+  const isNew = driver >= 570;
   return {
     uuid: uuidOf(slot),
     name: 'NVIDIA H100 80GB HBM3',
