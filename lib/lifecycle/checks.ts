@@ -1,7 +1,9 @@
+import type { Logger } from '../config/options.js';
 import { invalid } from '../config/values.js';
 import { InferenceHealthError } from '../errors.js';
 import { PASSING, stepDebounce } from '../status/debounce.js';
 import type { StatusEvent } from '../status/events.js';
+import type { Status } from '../status/types.js';
 import { cleanText } from './claims.js';
 
 /** What a check may return: nothing or true means healthy; an object can say `degraded`. */
@@ -37,6 +39,8 @@ export interface CheckHandle {
 export interface CheckPorts {
   readonly dispatch: (event: StatusEvent) => void;
   readonly now: () => number;
+  /** Told when the status changes, with the text that only `full` listeners show. */
+  readonly logger?: Logger | null;
 }
 
 const OPTION_NAMES = ['intervalMs', 'timeoutMs', 'critical', 'failureThreshold', 'successThreshold'];
@@ -69,7 +73,7 @@ export function startCheck(
   name: string,
   fn: CheckFunction,
   options: CheckOptions,
-  { dispatch, now }: CheckPorts,
+  { dispatch, now, logger }: CheckPorts,
 ): CheckHandle {
   if (typeof fn !== 'function') throw invalid(`check ${name}`, 'a function', fn);
   for (const key of Object.keys(options)) {
@@ -91,6 +95,7 @@ export function startCheck(
   let stopped = false;
   let streak = PASSING;
   let everPassed = false;
+  let logged: Status = 'unknown';
   let timer: NodeJS.Timeout | undefined;
 
   function report(
@@ -101,6 +106,13 @@ export function startCheck(
     durationMs: number | null,
   ): void {
     if (stopped) return;
+    if (status !== logged && status !== 'unknown') {
+      const level = status === 'healthy' ? 'info' : 'warn';
+      // The first success is the expected case and no news.
+      if (status !== 'healthy' || logged !== 'unknown')
+        logger?.[level]({ check: name, status, detail }, message);
+      logged = status;
+    }
     dispatch({
       type: 'component',
       atMs: now(),

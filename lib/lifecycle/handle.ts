@@ -40,7 +40,7 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
           `check '${name}' exists already; stop() it first`,
         );
       }
-      const check = startCheck(name, fn, options, { dispatch, now: monoMs });
+      const check = startCheck(name, fn, options, { dispatch, now: monoMs, logger: service.logger });
       const stop = (): void => {
         checks.delete(name);
         check.stop();

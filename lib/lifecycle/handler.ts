@@ -45,8 +45,8 @@ export function createHandler(
     };
     const head = request.method === 'HEAD';
     const answer = (): ProbeReply | Promise<ProbeReply> => {
-      if (route === undefined) return routes.notFound(probe);
       if (request.method === 'OPTIONS') return routes.options(probe);
+      if (route === undefined) return routes.notFound(probe);
       return request.method === 'GET' || head ? route(probe) : routes.methodNotAllowed(probe);
     };
     const write = (reply: ProbeReply): void => {

@@ -107,7 +107,13 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
       judged = null;
     },
     setLastStall(stall) {
-      lastStall = stall;
+      // A script may name its functions as it likes; NUL is the mark of the template's placeholders.
+      const frames = stall.frames.map((frame) => ({
+        ...frame,
+        functionName: frame.functionName.replaceAll('\0', ''),
+        url: frame.url.replaceAll('\0', ''),
+      }));
+      lastStall = { ...stall, frames };
       documentGeneration += 1;
     },
     state: () => state,

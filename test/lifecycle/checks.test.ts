@@ -19,6 +19,24 @@ function start(fn: CheckFunction, options: CheckOptions = {}) {
   return { events, handle, last };
 }
 
+it('a check logs its changes of status, and not the first success', async () => {
+  const lines: string[] = [];
+  const log = (level: string) => (fields: object, message?: string) => {
+    lines.push(`${level} ${message} ${(fields as { detail: string | null }).detail}`);
+  };
+  const logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };
+  const answers = [true, true, new Error('gone'), new Error('gone'), true];
+  let run = 0;
+  const check = () => {
+    const answer = answers[run++] ?? true;
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  startCheck('db', check, { intervalMs: 100 }, { dispatch: () => undefined, now: () => Date.now(), logger });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(lines).toEqual(['warn Check failed gone', 'info Check passed null']);
+});
+
 describe('a check', () => {
   it('is unknown until it has completed once, then healthy', async () => {
     const { last } = start(() => undefined);
