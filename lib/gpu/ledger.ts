@@ -25,7 +25,13 @@ export interface XidEntry {
   /** The driver said, after it, that nothing needs to be done. */
   readonly overruled: boolean;
   /** Processes that met it, latest last; for suspicion. */
-  readonly visits: readonly { readonly pid: number | null; readonly atMs: number }[];
+  readonly visits: readonly Visit[];
+}
+
+export interface Visit {
+  readonly pid: number | null;
+  readonly own: boolean;
+  readonly atMs: number;
 }
 
 export type Ledger = Readonly<Record<number, XidEntry>>;
@@ -118,12 +124,15 @@ function record(before: XidEntry | undefined, row: XidFacts, context: LedgerCont
       ...before,
       pid: pid ?? before.pid,
       fatal: row.fatal ?? before.fatal,
-      owner: ownerOf(before, row, context),
+      // A line that names another process corrects what was only guessed, not what an earlier line said.
+      owner: before.owner === 'own' && before.seenOwn > 0 ? 'own' : ownerOf(before, row, context),
+      seenOwn: row.ownCount,
     };
   }
   // A smaller count means that the native table started anew.
   const added = before === undefined || count < before.seen ? count : count - before.seen;
   const fresh = before === undefined || before.cleared;
+  const owner = before?.owner === 'own' && !before.cleared ? 'own' : ownerOf(before, row, context);
   return {
     xid: row.xid,
     seen: count,
@@ -132,18 +141,18 @@ function record(before: XidEntry | undefined, row: XidFacts, context: LedgerCont
     lastAtMs,
     fatal: row.fatal ?? (fresh ? null : before.fatal),
     pid,
-    owner: before?.owner === 'own' && !before.cleared ? 'own' : ownerOf(before, row, context),
+    owner,
     seenOwn: row.ownCount,
     cleared: false,
     overruled: false,
-    visits: visit(before?.visits ?? [], pid, lastAtMs),
+    visits: withVisit(before?.visits ?? [], { pid, own: owner === 'own', atMs: lastAtMs }),
   };
 }
 
-function visit(visits: XidEntry['visits'], pid: number | null, atMs: number): XidEntry['visits'] {
+function withVisit(visits: XidEntry['visits'], visit: Visit): XidEntry['visits'] {
   const last = visits.at(-1);
-  if (last !== undefined && last.pid === pid && atMs - last.atMs < BURST_MS) return visits;
-  return [...visits, { pid, atMs }].slice(-MAX_VISITS);
+  if (last !== undefined && last.pid === visit.pid && visit.atMs - last.atMs < BURST_MS) return visits;
+  return [...visits, visit].slice(-MAX_VISITS);
 }
 
 function ownerOf(before: XidEntry | undefined, row: XidFacts, { own, policy }: LedgerContext): XidOwner {

@@ -55,7 +55,7 @@ export interface ThrottlePolicy {
 
 export interface LeakPolicy {
   readonly windowMinutes: number;
-  /** In MB (10^6 bytes) per minute. */
+  /** In MiB per minute. */
   readonly growthMbPerMinute: number;
 }
 

@@ -11,15 +11,15 @@ export interface Recovery {
   readonly demand: { readonly value: number; readonly atMs: number } | null;
   /** The latest reading of field 230. */
   readonly read: { readonly value: number; readonly atMs: number } | null;
-  /** Consecutive readings of "none": when the run began, and how many. */
-  readonly none: { readonly sinceMs: number; readonly reads: number } | null;
+  /** The last two readings in a row that said "none". */
+  readonly none: { readonly lastAtMs: number; readonly previousAtMs: number | null } | null;
   /** Count of Xid 154 already taken into account. */
   readonly changes: number;
   readonly generation: number | null;
   /** Nanosecond counters that only a newly loaded GPU starts from zero. */
   readonly throttledNs: number | null;
-  /** A generation began whose GPU has not yet proved that it was reset. */
-  readonly reopened: boolean;
+  /** When a generation began whose GPU has not yet proved that it was reset. */
+  readonly reopenedAtMs: number | null;
   readonly awaySinceMs: number | null;
   /** When it was last seen to answer again. */
   readonly returnedAtMs: number | null;
@@ -36,7 +36,7 @@ export const NO_RECOVERY: Recovery = {
   changes: 0,
   generation: null,
   throttledNs: null,
-  reopened: false,
+  reopenedAtMs: null,
   awaySinceMs: null,
   returnedAtMs: null,
   resetAtMs: null,
@@ -68,7 +68,7 @@ export function stepRecovery(
 ): Recovery {
   const away = isAway(device);
   let next: Recovery = { ...state, generation };
-  if (state.generation !== null && generation !== state.generation) next = { ...next, reopened: true };
+  if (state.generation !== null && generation !== state.generation) next = { ...next, reopenedAtMs: atMs };
   next = takeChange(next, rows);
   next = away ? next : takeReading(next, device, atMs);
   if (away) return { ...next, awaySinceMs: next.awaySinceMs ?? atMs, okSinceMs: null };
@@ -76,15 +76,16 @@ export function stepRecovery(
 
   const { throttledNs } = device.lost ? state : { throttledNs: sumOf(device) };
   const cameBack = state.awaySinceMs !== null;
+  const counterFell =
+    state.throttledNs !== null && throttledNs !== null && throttledNs < state.throttledNs / 2;
+  const { none, reopenedAtMs } = next;
   const startedAnew =
-    next.reopened &&
-    ((state.throttledNs !== null && throttledNs !== null && throttledNs < state.throttledNs / 2) ||
-      (next.none?.reads ?? 0) > 0);
+    reopenedAtMs !== null && (counterFell || (none !== null && none.lastAtMs > reopenedAtMs));
   const evidence = cameBack || startedAnew;
   return {
     ...next,
     throttledNs: throttledNs ?? state.throttledNs,
-    reopened: evidence ? false : next.reopened,
+    reopenedAtMs: evidence ? null : reopenedAtMs,
     awaySinceMs: null,
     returnedAtMs: cameBack ? atMs : next.returnedAtMs,
     resetAtMs: evidence ? atMs : next.resetAtMs,
@@ -99,9 +100,9 @@ export function isRecovered(state: Recovery, faultAtMs: number, atMs: number, st
   return atMs - Math.max(resetAtMs, okSinceMs) >= stableMs;
 }
 
-/** True once field 230 has said "none" twice, clearly after the fault: the driver does not think that it needs anything. */
-export function isOverruled(state: Recovery, faultAtMs: number): boolean {
-  return state.none !== null && state.none.reads >= 2 && state.none.sinceMs > faultAtMs;
+/** True once field 230 has said "none" twice after the fault: the driver does not think that it needs anything. */
+export function isOverruled({ none, demand }: Recovery, faultAtMs: number): boolean {
+  return demand === null && none !== null && none.previousAtMs !== null && none.previousAtMs > faultAtMs;
 }
 
 export function demandFinding(state: Recovery): RawFinding | null {
@@ -128,11 +129,11 @@ function takeChange(state: Recovery, rows: readonly XidFacts[]): Recovery {
 function takeReading(state: Recovery, device: GpuDeviceFacts, atMs: number): Recovery {
   const { recoveryAction: value, mediumAtMs } = device;
   if (value === null) return state;
-  const readAtMs = state.read?.value === value ? mediumAtMs : (mediumAtMs ?? atMs);
-  if (readAtMs === null) return state;
-  if (state.read !== null && state.read.value === value && readAtMs <= state.read.atMs) return state;
-  const none =
-    value !== 0 ? null : { sinceMs: state.none?.sinceMs ?? readAtMs, reads: (state.none?.reads ?? 0) + 1 };
+  const { read: before } = state;
+  const isNew = mediumAtMs !== null && (before === null || mediumAtMs > before.atMs);
+  if (!isNew && before !== null && before.value === value) return state;
+  const readAtMs = isNew ? mediumAtMs : atMs;
+  const none = value === 0 ? { lastAtMs: readAtMs, previousAtMs: state.none?.lastAtMs ?? null } : null;
   const read = { value, atMs: readAtMs };
   // A reading older than the demand says nothing about it.
   if (state.demand !== null && readAtMs <= state.demand.atMs && value === 0) return { ...state, read };

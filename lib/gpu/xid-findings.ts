@@ -9,6 +9,7 @@ import type { Recovery } from './recovery.js';
 const TOGETHER_MS = 10_000;
 /** The kernel writes Xid 154 next to the XID that caused it. */
 const DEMAND_MS = 60_000;
+const OWN = 0;
 
 /** One finding per XID that is neither cured nor decayed. */
 export function judgeXids(
@@ -140,13 +141,14 @@ export function judgeSuspicion(
   };
 }
 
-/** First visit by process. A visit without a pid cannot be told from the one before. */
+/** First visit by process. Without a pid two visits cannot be told apart; all of our own processes count as one. */
 function visitorsOf(ledger: Ledger, policy: GpuPolicy, afterMs: number): ReadonlyMap<number, number> {
   const visitors = new Map<number, number>();
   for (const entry of Object.values(ledger)) {
     if (ruleOf(entry.xid, policy).scope !== 'application') continue;
-    for (const { pid, atMs } of entry.visits) {
-      if (pid !== null && atMs > afterMs) visitors.set(pid, Math.min(atMs, visitors.get(pid) ?? atMs));
+    for (const { pid, own, atMs } of entry.visits) {
+      const key = own ? OWN : pid;
+      if (key !== null && atMs > afterMs) visitors.set(key, Math.min(atMs, visitors.get(key) ?? atMs));
     }
   }
   return visitors;
