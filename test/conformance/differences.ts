@@ -21,7 +21,7 @@ const SILENT: Outcome = { status: null, closes: false };
 
 /**
  * Requests that the two engines answer differently; everything else in this suite is the same on both.
- * The statuses of uWebSockets.js are those of 20.51.4. Its own refusals carry no `Cache-Control`.
+ * The statuses of uWebSockets.js are those of 20.51.4 and 20.69.0. Its own refusals carry no `Cache-Control`.
  */
 export const DIFFERENCES: readonly Difference[] = [
   {
