@@ -48,14 +48,17 @@ PROCESS_LIST(SINCE_470, nvmlDeviceGetComputeRunningProcesses, V1_STRIDE)
 PROCESS_LIST(SINCE_470, nvmlDeviceGetComputeRunningProcesses_v2, V2_STRIDE)
 PROCESS_LIST(SINCE_535_43, nvmlDeviceGetComputeRunningProcesses_v3, v3_stride())
 
-/* Nothing draws here. */
-SINCE_535_43 nvmlReturn nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice device, uint32_t* count, void* out) {
-  (void)out;
-  DEVICE_CALL(nvmlDeviceGetGraphicsRunningProcesses_v3, device, {
-    if (count == NULL) FAIL(NVML_INVALID_ARGUMENT);
-    else *count = 0;
-  });
-}
+/* Nothing draws here, and there is no MPS server. */
+#define EMPTY_LIST(name)                                                               \
+  SINCE_535_43 nvmlReturn name(nvmlDevice device, uint32_t* count, void* out) {        \
+    (void)out;                                                                         \
+    DEVICE_CALL(name, device, {                                                        \
+      if (count == NULL) FAIL(NVML_INVALID_ARGUMENT);                                  \
+      else *count = 0;                                                                 \
+    });                                                                                \
+  }
+EMPTY_LIST(nvmlDeviceGetGraphicsRunningProcesses_v3)
+EMPTY_LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3)
 
 SINCE_535_104 nvmlReturn nvmlDeviceGetRunningProcessDetailList(nvmlDevice device, ProcessDetailList* out) {
   DEVICE_CALL(nvmlDeviceGetRunningProcessDetailList, device, {

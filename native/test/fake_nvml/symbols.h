@@ -72,6 +72,7 @@
   X(nvmlDeviceGetComputeRunningProcesses_v2) \
   X(nvmlDeviceGetComputeRunningProcesses_v3) \
   X(nvmlDeviceGetGraphicsRunningProcesses_v3) \
+  X(nvmlDeviceGetMPSComputeRunningProcesses_v3) \
   X(nvmlDeviceGetRunningProcessDetailList) \
   X(nvmlDeviceGetProcessUtilization) \
   X(nvmlDeviceGetProcessesUtilizationInfo) \

@@ -18,6 +18,11 @@ export const DRIVERS = {
   610: { define: 610000, version: '610.57.04', cuda: 13030 },
 };
 
+/** Oldest first. */
+export const AGES = Object.entries(DRIVERS)
+  .sort(([, left], [, right]) => left.define - right.define)
+  .map(([age]) => age);
+
 /** @param {string} output @returns {boolean} */
 function isCurrent(output) {
   try {
@@ -47,8 +52,7 @@ function compile(output, args) {
  */
 export function buildLibrary(driver) {
   const age = DRIVERS[/** @type {keyof typeof DRIVERS} */ (driver)];
-  if (age === undefined)
-    throw new Error(`driver must be one of ${Object.keys(DRIVERS).join(', ')}, not ${driver}`);
+  if (age === undefined) throw new Error(`driver must be one of ${AGES.join(', ')}, not ${driver}`);
   const output = join(ROOT, 'build-fake-nvml', String(driver), 'libnvidia-ml.so.1');
   if (isCurrent(output)) return output;
   const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
