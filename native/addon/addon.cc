@@ -10,6 +10,7 @@ constexpr int kAbi = 1;
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("abi", kAbi);
   register_host(env, exports);
+  register_gpu(env, exports);
   register_loop(env, exports);
   register_poll(env, exports);
   return exports;

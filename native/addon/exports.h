@@ -10,6 +10,7 @@
 namespace inference_health::addon {
 
 void register_host(Napi::Env env, Napi::Object exports);
+void register_gpu(Napi::Env env, Napi::Object exports);
 void register_loop(Napi::Env env, Napi::Object exports);
 void register_poll(Napi::Env env, Napi::Object exports);
 

@@ -1,5 +1,7 @@
-// What every probe reads, in one call: clocks, the version of the host section, and the monitored loop.
+// What every probe reads, in one call: clocks, the version of the host section and, if there is room, of the GPU part, and
+// the monitored loop.
 #include "addon/exports.h"
+#include "gpu/shared_block.h"
 #include "loop/monitor.h"
 #include "snapshot/block.h"
 #include "snapshot/clock.h"
@@ -7,7 +9,7 @@
 namespace inference_health::addon {
 namespace {
 
-enum PollSlot : std::size_t { kNow, kHostVersion, kBusyMs, kMonitored, kWallClock, kPollSlots };
+enum PollSlot : std::size_t { kNow, kHostVersion, kBusyMs, kMonitored, kWallClock, kPollSlots, kGpuVersion = kPollSlots };
 
 void poll(const Napi::CallbackInfo& info) {
   const auto into = float64_array(info[1], kPollSlots, "into");
@@ -23,6 +25,7 @@ void poll(const Napi::CallbackInfo& info) {
   into[kBusyMs] = monitored ? busy_ms : 0;
   into[kMonitored] = monitored ? 1 : 0;
   into[kWallClock] = wall_ms();
+  if (into.size() > kGpuVersion) into[kGpuVersion] = static_cast<double>(gpu::gpu_version());
 }
 
 Napi::Value now(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), monotonic_ms()); }

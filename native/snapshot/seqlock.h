@@ -12,15 +12,15 @@
 
 namespace inference_health {
 
-template <std::size_t Slots>
+template <std::size_t Slots, typename Word = double>
 class SeqlockSection {
  public:
   static constexpr std::size_t slots = Slots;
 
   /// Only ever called by one thread at a time. Slots beyond `values` are unspecified afterwards.
-  void write(std::span<const double> values) {
+  void write(std::span<const Word> values) {
     const std::uint64_t next = sequence_.load(std::memory_order_relaxed) + 1;
-    std::atomic<double>* copy = copies_[next & 1];
+    std::atomic<Word>* copy = copies_[next & 1];
     const std::size_t count = std::min(values.size(), Slots);
     // Release on every slot, not one fence: a reader that sees a slot of this write then also sees the sequence number
     // published before it and knows that its copy is gone. ThreadSanitizer understands this form and not fences.
@@ -29,16 +29,16 @@ class SeqlockSection {
   }
 
   /// Copies min(into.size(), Slots) slots and returns the version, which grows by one with every write.
-  /// 0 = never written: every slot is then NaN.
-  std::uint64_t read(std::span<double> into) const {
+  /// 0 = never written: every slot is then NaN (0 where words are not floating-point numbers).
+  std::uint64_t read(std::span<Word> into) const {
     const std::size_t count = std::min(into.size(), Slots);
     for (;;) {
       const std::uint64_t before = sequence_.load(std::memory_order_acquire);
       if (before == 0) {
-        std::fill_n(into.begin(), count, std::numeric_limits<double>::quiet_NaN());
+        std::fill_n(into.begin(), count, std::numeric_limits<Word>::quiet_NaN());
         return 0;
       }
-      const std::atomic<double>* copy = copies_[before & 1];
+      const std::atomic<Word>* copy = copies_[before & 1];
       for (std::size_t i = 0; i < count; ++i) into[i] = copy[i].load(std::memory_order_acquire);
       if (sequence_.load(std::memory_order_relaxed) == before) return before;
     }
@@ -48,7 +48,7 @@ class SeqlockSection {
 
  private:
   std::atomic<std::uint64_t> sequence_{0};
-  std::atomic<double> copies_[2][Slots]{};
+  std::atomic<Word> copies_[2][Slots]{};
 };
 
 }  // namespace inference_health
