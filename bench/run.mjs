@@ -55,6 +55,7 @@ for (const name of selected) {
   const { question, run } = await import(pathToFileURL(join(root, 'bench', `${name}.bench.mjs`)).href);
   console.log(`# ${name}: ${question}\n`);
   const started = performance.now();
+  const where = machine();
   let result;
   try {
     result = await run(bench);
@@ -84,7 +85,7 @@ for (const name of selected) {
     if (row.state === 'missing') failures.push(`${name}: ${row.key} was not measured`);
   }
   if (result.skipped === undefined) accepted.set(name, result.measures);
-  sections.set(name, section({ name, question, result, budgetRows, machine: machine() }));
+  sections.set(name, section({ name, question, result, budgetRows, machine: where }));
   console.log(`(${((performance.now() - started) / 1000).toFixed(0)} s)\n`);
 }
 

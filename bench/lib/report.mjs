@@ -74,7 +74,7 @@ function readSections(text) {
 export function section({ name, question, result, budgetRows, machine }) {
   const lines = [`## ${question}`, ''];
   lines.push(
-    `\`npm run bench -- ${name}\`, ${machine.date}, ${machine.cpu}, ${machine.memory}, ${machine.kernel}, Node ${machine.node}.`,
+    `\`npm run bench -- ${name}\`, ${machine.date}, ${machine.cpu}, ${machine.memory}, ${machine.kernel}, Node ${machine.node}, load average ${machine.load} at the start.`,
     '',
   );
   if (result.skipped !== undefined) return [...lines, `Skipped: ${result.skipped}.`, ''].join('\n');
