@@ -170,8 +170,11 @@ function settle(entry: XidEntry, ledger: Ledger, context: LedgerContext): XidEnt
   if (entry.cleared) return entry;
   const { atMs, policy, recovery, own } = context;
   const rule = ruleOf(entry.xid, policy);
-  if (isRecovered(recovery, entry.lastAtMs, atMs, policy.recoveryStableMs))
+  // A reset ends contexts and repairs none: our own has to prove itself.
+  const mayReset = rule.scope !== 'application' || entry.owner !== 'own';
+  if (mayReset && isRecovered(recovery, entry.lastAtMs, atMs, policy.recoveryStableMs)) {
     return { ...entry, cleared: true };
+  }
   const taken = Object.values(ledger).some(
     (other) => xidRow(other.xid).cancels === entry.xid && other.lastAtMs >= entry.lastAtMs,
   );
