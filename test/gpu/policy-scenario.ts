@@ -85,18 +85,30 @@ export interface Scenario {
   readonly state: () => GpuPolicyState;
 }
 
-export function scenario(
-  options: { readonly gpus?: number; readonly policy?: Partial<GpuPolicy>; readonly startMs?: number } = {},
-): Scenario {
+export interface ScenarioOptions {
+  readonly gpus?: number;
+  readonly policy?: Partial<GpuPolicy>;
+  readonly startMs?: number;
+  /** Between two observations; 1 s as in production, more where hours have to pass. */
+  readonly stepMs?: number;
+  /** Differences of every device from a healthy one, from the start. */
+  readonly devices?: Partial<GpuDeviceFacts>;
+  /** Already true at the first observation. */
+  readonly first?: Partial<GpuFacts>;
+}
+
+export function scenario(options: ScenarioOptions = {}): Scenario {
+  const stepMs = options.stepMs ?? FAST_MS;
   let atMs = options.startMs ?? 1_000_000;
   let state = initialGpuState({ ...DEFAULT_GPU_POLICY, ...options.policy });
   let findings: readonly GpuFinding[] = [];
-  let devices: readonly GpuDeviceFacts[] = Array.from({ length: options.gpus ?? 1 }, (_, index) =>
-    healthyDevice(index),
-  );
+  let devices: readonly GpuDeviceFacts[] = Array.from({ length: options.gpus ?? 1 }, (_, index) => ({
+    ...healthyDevice(index),
+    ...options.devices,
+  }));
   const removed = new Set<string>();
   let rows: readonly XidFacts[] = [];
-  let common: Partial<GpuFacts> = {};
+  let common: Partial<GpuFacts> = options.first ?? {};
 
   const apply = (event: GpuEvent): void => {
     ({ state, findings } = stepGpu(state, event));
@@ -138,7 +150,7 @@ export function scenario(
   const advance = (ms: number): void => {
     const end = atMs + ms;
     while (atMs < end) {
-      atMs = Math.min(end, floor(FAST_MS) + FAST_MS);
+      atMs = Math.min(end, floor(stepMs) + stepMs);
       deliver();
     }
   };
@@ -175,7 +187,7 @@ export function scenario(
       for (;;) {
         if (findings.some((finding) => finding.code === code) === present) return atMs - start;
         if (atMs - start >= limitMs) return null;
-        advance(FAST_MS);
+        advance(stepMs);
       }
     },
     state: () => state,
