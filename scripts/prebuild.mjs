@@ -1,16 +1,7 @@
 // `npm run prebuild`: prebuilds/linux-x64 and prebuilds/linux-arm64, the binaries that the package ships. Each is compiled
 // by prebuildify from one list of sources, in a folder of its own, so that a local build is left alone; nothing is downloaded.
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -19,37 +10,18 @@ import { beyondFloor, GLIBC_FLOOR, readNeeds } from './lib/elf.mjs';
 import { withLock } from './lib/lock.mjs';
 import { newest } from './lib/newest.mjs';
 import { writeNodeHeaders } from './lib/node-headers.mjs';
+import { isHookOf } from './lib/npm-hook.mjs';
 import { aptGet, isInstalled } from './lib/tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const inputs = ['native', 'binding.gyp', 'scripts/prebuild.mjs', 'scripts/lib'];
+const inputs = ['native', 'binding.gyp', 'scripts/prebuild.mjs', 'scripts/lib/node-headers.mjs'];
 const targets = [
   { arch: 'x64', prefix: 'x86_64-linux-gnu-', debian: 'g++-x86-64-linux-gnu' },
   { arch: 'arm64', prefix: 'aarch64-linux-gnu-', debian: 'g++-aarch64-linux-gnu' },
 ];
 
-if (!isHookOfBuild()) process.exitCode = targets.map(prebuild).every(Boolean) ? 0 : 1;
-
-/**
- * npm takes a script called `prebuild` for the hook of `build` and tells it nothing about the difference, except in the
- * title of its own process. `npm run build` makes a local build in seconds and needs no cross compiler.
- */
-function isHookOfBuild() {
-  if (process.env.npm_lifecycle_event !== 'prebuild') return false;
-  try {
-    for (let pid = process.ppid; pid > 1; pid = parentOf(pid)) {
-      const title = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      if (!/^\S*\b(ba|da)?sh /.test(title)) return /\sbuild\b/.test(title);
-    }
-  } catch {
-    // No such /proc: then prebuild was meant.
-  }
-  return false;
-}
-
-function parentOf(pid) {
-  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-}
+// `npm run build` makes a local build in seconds and needs no cross compiler.
+if (!isHookOf('build')) process.exitCode = targets.map(prebuild).every(Boolean) ? 0 : 1;
 
 /** True when the binary exists and is up to date. */
 function prebuild(target) {
