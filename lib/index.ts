@@ -1,4 +1,5 @@
 export type {
+  GpuOptions,
   HealthOptions,
   ListenerOptions,
   Logger,
@@ -6,9 +7,11 @@ export type {
   ShutdownOptions,
 } from './config/options.js';
 export { type ErrorCode, InferenceHealthError } from './errors.js';
+export type { GpuErrorKind } from './gpu/app-error.js';
 export type { CheckFunction, CheckHandle, CheckOptions, CheckResult } from './lifecycle/checks.js';
 export type { Claim, ComponentHandle, EndpointHandle, Hold } from './lifecycle/claims.js';
-export type { HealthEvents, HealthStatus } from './lifecycle/emitter.js';
+export type { GpuFailure, HealthEvents, HealthStatus } from './lifecycle/emitter.js';
+export type { GpuControl } from './lifecycle/gpu-control.js';
 export type { HandlerOptions, HealthHandler } from './lifecycle/handler.js';
 export type { Health } from './lifecycle/health.js';
 export { startHealth } from './lifecycle/start.js';

@@ -31,6 +31,7 @@ function values(kind) {
     case 'choice':
       return kind.values.map(code).join(', ');
     case 'list':
+    case 'devices':
       return 'names; variable: separated by commas';
     case 'listeners':
       return 'list; variable: addresses separated by commas';

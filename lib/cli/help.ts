@@ -52,6 +52,7 @@ function placeholder(kind: Kind): string {
     case 'choice':
       return ` ${kind.values.join('|')}`;
     case 'list':
+    case 'devices':
       return ' A,B';
     case 'listeners':
       return ' LIST';

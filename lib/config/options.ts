@@ -51,6 +51,14 @@ export interface HealthOptions {
   memory?: { degradedPercent?: number; unhealthyPercent?: number };
   gates?: readonly string[];
   aggregation?: 'documented' | 'worst';
+  gpu?: GpuOptions;
+  /**
+   * What happens on a GPU fault that a running process cannot survive: `unready` (default) withdraws readiness,
+   * `shutdown` also drains and exits, `ignore` only reports.
+   */
+  onGpuFailure?: 'shutdown' | 'unready' | 'ignore';
+  /** `distinct` exits with 74 where a restart will not help; `standard` (default) with 1 on every failure. */
+  exitCodes?: 'standard' | 'distinct';
   shutdown?: boolean | ShutdownOptions;
   /** Version of the application. Default: that of its package.json. */
   version?: string;
@@ -61,6 +69,17 @@ export interface HealthOptions {
   signal?: AbortSignal;
   /** Prefix of /proc and /sys. */
   root?: string;
+}
+
+export interface GpuOptions {
+  /** `auto` (default): GPUs count where a driver is; `required`: none is unhealthy; `off`: not looked at. */
+  mode?: 'auto' | 'off' | 'required';
+  /** GPUs that this process uses: indices, UUIDs or their beginnings. Default: CUDA_VISIBLE_DEVICES, NVIDIA_VISIBLE_DEVICES, all. */
+  devices?: readonly (number | string)[];
+  /** Path of libnvidia-ml.so.1; default: where drivers put it. */
+  library?: string;
+  /** Path of the kernel log; default /dev/kmsg. */
+  kmsg?: string;
 }
 
 export interface ShutdownOptions {
@@ -91,6 +110,17 @@ export interface Config {
   readonly memoryUnhealthyPercent: number;
   readonly gates: readonly string[];
   readonly aggregation: 'documented' | 'worst';
+  readonly gpu: {
+    readonly mode: 'auto' | 'off' | 'required';
+    readonly devices: readonly (number | string)[] | null;
+    readonly library: string | null;
+    readonly kmsg: string | null;
+    readonly cudaVisibleDevices: string | null;
+    readonly cudaDeviceOrder: string | null;
+    readonly nvidiaVisibleDevices: string | null;
+  };
+  readonly onGpuFailure: 'shutdown' | 'unready' | 'ignore';
+  readonly exitCodes: 'standard' | 'distinct';
   readonly shutdown: { readonly signals: readonly NodeJS.Signals[]; readonly gracePeriodMs: number } | null;
   readonly version: string | null;
   readonly root: string;

@@ -21,6 +21,10 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
     requireObject('option memory', options.memory);
     rejectUnknown('option memory', options.memory, ['degradedPercent', 'unhealthyPercent']);
   }
+  if (options.gpu !== undefined) {
+    requireObject('option gpu', options.gpu);
+    rejectUnknown('option gpu', options.gpu, ['mode', 'devices', 'library', 'kmsg']);
+  }
   rejectUnknownEnvironment(environment);
   checkObjects(options);
 
@@ -52,6 +56,17 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
     memoryUnhealthyPercent: unhealthy,
     gates: Object.freeze([...(get<readonly string[] | null>('gates') ?? [])]),
     aggregation: get<Config['aggregation']>('aggregation'),
+    gpu: Object.freeze({
+      mode: get<Config['gpu']['mode']>('gpu.mode'),
+      devices: get<readonly (number | string)[] | null>('gpu.devices'),
+      library: get<string | null>('gpu.library'),
+      kmsg: get<string | null>('gpu.kmsg'),
+      cudaVisibleDevices: environment.CUDA_VISIBLE_DEVICES ?? null,
+      cudaDeviceOrder: environment.CUDA_DEVICE_ORDER ?? null,
+      nvidiaVisibleDevices: environment.NVIDIA_VISIBLE_DEVICES ?? null,
+    }),
+    onGpuFailure: get<Config['onGpuFailure']>('onGpuFailure'),
+    exitCodes: get<Config['exitCodes']>('exitCodes'),
     shutdown: shutdownOf(get<boolean | ShutdownOptions>('shutdown'), get<number>('shutdown.gracePeriodMs')),
     version: get<string | null>('version'),
     root: get<string>('root').replace(/\/+$/, ''),

@@ -6,6 +6,7 @@ export type Kind =
   | { readonly type: 'string' }
   | { readonly type: 'choice'; readonly values: readonly string[] }
   | { readonly type: 'list' }
+  | { readonly type: 'devices' }
   | { readonly type: 'listeners' }
   | { readonly type: 'shutdown' };
 
@@ -121,6 +122,43 @@ export const OPTIONS: readonly OptionSpec[] = [
     kind: choice('documented', 'worst'),
     fallback: 'documented',
     meaning: '`worst`: an unhealthy component of any kind makes the whole unhealthy',
+  },
+  {
+    name: 'gpu.mode',
+    kind: choice('auto', 'off', 'required'),
+    fallback: 'auto',
+    meaning: 'GPUs where a driver is, never, or unhealthy without one',
+  },
+  {
+    name: 'gpu.devices',
+    kind: { type: 'devices' },
+    fallback: null,
+    meaning:
+      'GPUs that this process uses; unset: as `CUDA_VISIBLE_DEVICES`, `NVIDIA_VISIBLE_DEVICES`, else all',
+  },
+  {
+    name: 'gpu.library',
+    kind: { type: 'string' },
+    fallback: null,
+    meaning: 'path of libnvidia-ml.so.1; unset: where drivers put it',
+  },
+  {
+    name: 'gpu.kmsg',
+    kind: { type: 'string' },
+    fallback: null,
+    meaning: 'path of the kernel log; unset: /dev/kmsg',
+  },
+  {
+    name: 'onGpuFailure',
+    kind: choice('shutdown', 'unready', 'ignore'),
+    fallback: 'unready',
+    meaning: 'on a GPU fault that needs a restart or more: drain and exit, only be not ready, or only report',
+  },
+  {
+    name: 'exitCodes',
+    kind: choice('standard', 'distinct'),
+    fallback: 'standard',
+    meaning: '`distinct`: exit code 74 where a restart will not help',
   },
   {
     name: 'shutdown',

@@ -30,6 +30,8 @@ function expectation(kind: Kind): string {
       return kind.values.map((value) => `'${value}'`).join(' or ');
     case 'list':
       return 'an array of names';
+    case 'devices':
+      return 'an array of GPU indices and UUIDs';
     case 'listeners':
       return 'an array of listeners';
     case 'shutdown':
@@ -58,6 +60,12 @@ export function checkValue(where: string, kind: Kind, value: unknown): unknown {
       return Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
         ? value
         : fail();
+    case 'devices': {
+      const isDevice = (item: unknown): boolean =>
+        (typeof item === 'string' && item !== '') ||
+        (typeof item === 'number' && Number.isInteger(item) && item >= 0);
+      return Array.isArray(value) && value.every(isDevice) ? value : fail();
+    }
     case 'listeners':
       return Array.isArray(value) && value.length > 0 ? value : fail();
     case 'shutdown':
@@ -88,6 +96,7 @@ export function parseValue(where: string, kind: Kind, text: string): unknown {
       throw invalid(where, 'true or false', text);
     }
     case 'list':
+    case 'devices':
       return text
         .split(',')
         .map((item) => item.trim())

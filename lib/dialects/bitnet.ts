@@ -1,5 +1,6 @@
 import type { Component } from '../status/types.js';
 import { timestamp } from './digits.js';
+import { gpuMetrics, gpusDocument } from './gpu-document.js';
 import { cgroupDocument, cpuUsagePercent, hostDocument, memoryUsageMb } from './host-document.js';
 import { JSON_TYPE, OK, UNAVAILABLE } from './status-lines.js';
 import { EMPTY, jsonTemplate, LIVE, slot } from './template.js';
@@ -42,17 +43,18 @@ function health(view: View, details: Details): Reply {
     timestamp: slot.timestamp,
     uptime_seconds: slot.secondsSince(view.startedAtMs),
     version: build.version,
-    build,
+    build: view.gpu?.cudaVersion == null ? build : { ...build, cuda_version: view.gpu.cudaVersion },
     components: Object.fromEntries(
       verdict.components.map((entry) => [entry.name, component(entry, details, at)]),
     ),
     metrics: metrics(view),
     phase: verdict.phase,
-    reasons: verdict.reasons.map(({ component: name, code, message, sinceMs }) => ({
+    reasons: verdict.reasons.map(({ component: name, code, message, sinceMs, action, restartHelps }) => ({
       component: name,
       code,
       message,
       since: at(sinceMs),
+      ...(action === undefined ? {} : { action, restart_helps: restartHelps }),
     })),
     ...(verdict.endpoints.length === 0
       ? {}
@@ -60,6 +62,7 @@ function health(view: View, details: Details): Reply {
     host: { ...hostDocument(view.host), source: view.native ? 'native' : 'javascript' },
     cgroup: cgroupDocument(view.host),
     event_loop: eventLoop(view, details),
+    ...(view.gpu === null ? {} : { gpus: gpusDocument(view.gpu, details) }),
   };
   return { statusLine: ok ? OK : UNAVAILABLE, contentType: JSON_TYPE, body: jsonTemplate(document) };
 }
@@ -77,7 +80,7 @@ function component(entry: Component, details: Details, at: (monoMs: number) => s
   };
 }
 
-function metrics({ host }: View): object {
+function metrics({ host, gpu }: View): object {
   const memory = memoryUsageMb(host);
   const cpu = cpuUsagePercent(host);
   return {
@@ -88,6 +91,7 @@ function metrics({ host }: View): object {
     ...(memory === null ? {} : { memory_usage_mb: memory }),
     tokens_per_second: slot.live(LIVE.tokensPerSecond),
     ...(cpu === null ? {} : { cpu_usage_percent: cpu }),
+    ...(gpu === null ? {} : gpuMetrics(gpu)),
     p50_response_time_ms: slot.live(LIVE.p50ResponseMs),
     p95_response_time_ms: slot.live(LIVE.p95ResponseMs),
     p99_response_time_ms: slot.live(LIVE.p99ResponseMs),

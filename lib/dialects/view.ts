@@ -1,3 +1,4 @@
+import type { GpuReport } from '../status/types.js';
 import type { Verdict } from '../status/verdict.js';
 import type { Template } from './template.js';
 
@@ -51,6 +52,8 @@ export interface View {
   readonly build: BuildInfo;
   readonly host: Float64Array;
   readonly loop: LoopView;
+  /** Null where no GPU is looked at. */
+  readonly gpu: GpuReport | null;
   readonly degradedOk: boolean;
   readonly native: boolean;
 }

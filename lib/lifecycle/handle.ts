@@ -5,6 +5,7 @@ import { createLive } from '../probe/live.js';
 import type { Started } from '../probe/thread.js';
 import { startCheck } from './checks.js';
 import { checkName, createClaim, createComponent, createEndpoint, createHold } from './claims.js';
+import { createGpuControl } from './gpu-control.js';
 import { createHandler } from './handler.js';
 import type { Health } from './health.js';
 import type { Service } from './service.js';
@@ -54,6 +55,7 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
       return endpoint;
     },
     hold: (name) => createHold(checkName('hold', name, []), dispatch, monoMs),
+    gpu: createGpuControl(service.nativeGpu, service.sendGpu, monoMs),
     requests: { begin: service.begin },
     async drain() {
       requireOpen();

@@ -5,6 +5,7 @@ import type { RequestHandle } from '../requests/tracker.js';
 import type { CheckFunction, CheckHandle, CheckOptions } from './checks.js';
 import type { Claim, ComponentHandle, EndpointHandle, Hold } from './claims.js';
 import type { HealthEvents, HealthStatus } from './emitter.js';
+import type { GpuControl } from './gpu-control.js';
 import type { HandlerOptions, HealthHandler } from './handler.js';
 
 /** A running health service; `startHealth` makes it. */
@@ -25,6 +26,7 @@ export interface Health extends Pick<EventEmitter<HealthEvents>, 'on' | 'once' |
   endpoint(name: string): EndpointHandle;
   /** Holds readiness back until released; reason code `hold.<name>`. */
   hold(name: string): Hold;
+  readonly gpu: GpuControl;
   readonly requests: {
     /** Counts a request as in flight until its handle ends. */
     begin(): RequestHandle;

@@ -1,8 +1,10 @@
 import { collectBuildInfo } from '../config/build-info.js';
 import type { Config, HealthOptions, Logger } from '../config/options.js';
+import type { GpuEvent } from '../gpu/policy.js';
 import { createAppMetrics } from '../metrics/app-registry.js';
 import { probeHistogramBytes } from '../metrics/probe-histogram.js';
 import { monoMs } from '../native/clock.js';
+import type { NativeGpu } from '../native/gpu-addon.js';
 import { startHeartbeat } from '../native/heartbeat.js';
 import { openSource } from '../native/source.js';
 import { createEvaluator, type Evaluator } from '../probe/evaluator.js';
@@ -25,6 +27,7 @@ import type { StatusEvent } from '../status/events.js';
 import { initialState } from '../status/reducer.js';
 import type { Policy } from '../status/types.js';
 import { createEmitter, type HealthEmitter, type HealthStatus } from './emitter.js';
+import { createGpuFailureWatch } from './gpu-failure.js';
 import { createMirror } from './mirror.js';
 
 export interface ServiceInternals {
@@ -45,6 +48,9 @@ export interface Service {
   readonly logger: Logger | null;
   /** Resolves when every listener is bound; after a failure everything is closed again. */
   readonly started: Promise<Started>;
+  /** Null where GPUs are not looked at. */
+  readonly nativeGpu: NativeGpu | null;
+  sendGpu(event: GpuEvent): void;
   /** Sends an event to the probe thread; after `close` it does nothing. */
   dispatch(event: StatusEvent): void;
   renderMetrics(): Promise<Uint8Array>;
@@ -94,6 +100,9 @@ export function startService(options: HealthOptions, config: Config, internals: 
   // Only without the addon is the heartbeat needed: its wake-ups are not for free.
   if (native) heartbeat.stop();
   if (native) addon.startSampler({ root, hz, perCore });
+  const nativeGpu = config.gpu.mode === 'off' ? null : (addon.gpu ?? null);
+  const { library, kmsg } = config.gpu;
+  nativeGpu?.startGpu({ root, ...(library === null ? {} : { library }), ...(kmsg === null ? {} : { kmsg }) });
   const loop = native ? addon.monitorLoop() : 0;
 
   const block = createRequestsBlock(startedAtMs);
@@ -116,6 +125,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
   });
   const mirror = createMirror(evaluator);
   const emitter = createEmitter();
+  const watchGpuFailure = createGpuFailureWatch(config);
   const appMetrics = options.registry === undefined ? null : createAppMetrics({ registry: options.registry });
 
   const probe = startProbeThread({
@@ -131,6 +141,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     onState(owned, lastEventId) {
       mirror.acknowledge(owned, lastEventId);
       announce();
+      watchGpuFailure(service, owned.gpu);
     },
     onStall(stall) {
       evaluator.setLastStall(stall);
@@ -174,6 +185,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
       addon.unmonitorLoop(loop);
       addon.stopSampler();
     }
+    nativeGpu?.stopGpu();
     for (const cleanUp of cleanUps) cleanUp();
   }
 
@@ -212,8 +224,12 @@ export function startService(options: HealthOptions, config: Config, internals: 
     },
   );
 
-  return {
+  const service: Service = {
     native,
+    nativeGpu,
+    sendGpu(event) {
+      if (!isClosed) probe.sendGpu(event);
+    },
     evaluator,
     emitter,
     share,
@@ -234,4 +250,5 @@ export function startService(options: HealthOptions, config: Config, internals: 
     onClose: (cleanUp) => void cleanUps.push(cleanUp),
     close,
   };
+  return service;
 }

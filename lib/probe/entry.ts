@@ -4,12 +4,14 @@ import { createAgent } from '../agent/client.js';
 import { InferenceHealthError } from '../errors.js';
 import { createProbeHistogram } from '../metrics/probe-histogram.js';
 import { createMetricsRoute } from '../metrics/route.js';
+import type { NativeGpu } from '../native/gpu-addon.js';
 import { openSource } from '../native/source.js';
 import { openRequestsBlock } from '../requests/layout.js';
 import { createRequestsReader } from '../requests/reader.js';
 import { releaseDeadThreads } from '../requests/slots.js';
 import { writeStderr } from '../stderr.js';
 import { createEvaluator } from './evaluator.js';
+import { createGpuWatch, type GpuJudge } from './gpu-watch.js';
 import { type LoadedHttpEngine, loadHttpEngine } from './http-engine.js';
 import { createLive } from './live.js';
 import { CONTROL, type FromProbe, type ProbeThreadData, type ToProbe } from './messages.js';
@@ -63,6 +65,14 @@ const block = openRequestsBlock(data.requests);
 if (block === null) throw new Error('the request counters are not readable');
 const requests = createRequestsReader(block);
 const histogram = createProbeHistogram(PROBE_ROUTE_LABELS, data.probes);
+const gpu =
+  addon.gpu === undefined || config.gpu.mode === 'off'
+    ? null
+    : createGpuWatch(addon.gpu, config.gpu, loadGpuJudge);
+function loadGpuJudge(): GpuJudge {
+  const { createGpuJudge } = require('./gpu-judge.js') as typeof import('./gpu-judge.js');
+  return createGpuJudge(addon.gpu as NativeGpu, config, () => requests.read(evaluator.moment.monoMs).active);
+}
 const evaluator = createEvaluator({
   source: addon,
   loop,
@@ -70,6 +80,7 @@ const evaluator = createEvaluator({
   build: data.build,
   degradedOk: config.degradedOk,
   native: source.native,
+  ...(gpu === null ? {} : { gpu }),
 });
 
 const agent = createAgent({
@@ -140,6 +151,11 @@ parentPort?.on('message', (message: ToProbe) => {
     case 'event':
       evaluator.apply(message.event);
       lastEventId = message.id;
+      evaluator.update();
+      publishNow();
+      break;
+    case 'gpu':
+      gpu?.report(message.event);
       evaluator.update();
       publishNow();
       break;

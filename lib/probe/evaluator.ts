@@ -7,6 +7,7 @@ import type { StatusEvent } from '../status/events.js';
 import { step } from '../status/reducer.js';
 import type { LoopLevel, State } from '../status/types.js';
 import { type Verdict, verdict } from '../status/verdict.js';
+import type { GpuWatch } from './gpu-watch.js';
 
 /** Slots of `NativeAddon.poll`. */
 const NOW = 0;
@@ -14,7 +15,8 @@ const HOST_VERSION = 1;
 const BUSY = 2;
 const MONITORED = 3;
 const UNIX = 4;
-const POLL_SLOTS = 5;
+const GPU_VERSION = 5;
+const POLL_SLOTS = 6;
 
 export interface EvaluatorOptions {
   readonly source: NativeAddon;
@@ -24,6 +26,8 @@ export interface EvaluatorOptions {
   readonly build: BuildInfo;
   readonly degradedOk: boolean;
   readonly native: boolean;
+  /** Only on the probe thread, which judges the GPUs for all. */
+  readonly gpu?: GpuWatch;
 }
 
 /** The status as of the last `update()`, on any thread: pure steps over what the native block says. */
@@ -47,7 +51,7 @@ export interface Evaluator {
 }
 
 export function createEvaluator(options: EvaluatorOptions): Evaluator {
-  const { source, loop } = options;
+  const { source, loop, gpu } = options;
   const polled = new Float64Array(POLL_SLOTS);
   const host = new Float64Array(HOST_FIELDS.length).fill(Number.NaN);
   const loopSlots = new Float64Array(Object.keys(LOOP).length);
@@ -83,6 +87,13 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
       hostVersion = source.read('host', host);
       apply({ type: 'sample', facts: hostFacts(host) });
       documentGeneration += 1;
+    }
+    if (gpu?.isDue(polled[GPU_VERSION] ?? 0, nowMs)) {
+      const report = gpu.step(nowMs);
+      if (report !== null || state.gpu !== null) {
+        apply({ type: 'gpu', report });
+        documentGeneration += 1;
+      }
     }
     const level = levelOf(busyMs);
     if (level !== state.loop) apply({ type: 'loop', atMs: nowMs, level, sinceMs: nowMs - busyMs });
@@ -135,6 +146,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
           utilization: loopSlot(LOOP.utilization),
           lastStall,
         },
+        gpu: state.gpu,
         degradedOk: options.degradedOk,
         native: options.native,
       };

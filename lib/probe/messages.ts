@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/options.js';
 import type { BuildInfo, StallView } from '../dialects/view.js';
+import type { GpuEvent } from '../gpu/policy.js';
 import type { StatusEvent } from '../status/events.js';
 import type { State } from '../status/types.js';
 import type { BoundListener, ListenFailure } from './server.js';
@@ -34,6 +35,7 @@ export const CONTROL_SLOTS = 1;
 
 export type ToProbe =
   | { readonly type: 'event'; readonly id: number; readonly event: StatusEvent }
+  | { readonly type: 'gpu'; readonly event: GpuEvent }
   | { readonly type: 'scrape'; readonly id: number }
   | { readonly type: 'close' };
 

@@ -5,6 +5,7 @@ import { mayInspect } from '../agent/permission.js';
 import type { Config, ListenerConfig, Logger } from '../config/options.js';
 import type { BuildInfo, StallView } from '../dialects/view.js';
 import { InferenceHealthError } from '../errors.js';
+import type { GpuEvent } from '../gpu/policy.js';
 import type { StatusEvent } from '../status/events.js';
 import type { State } from '../status/types.js';
 import { CONTROL, CONTROL_SLOTS, type FromProbe, type ProbeThreadData, type ToProbe } from './messages.js';
@@ -36,6 +37,7 @@ export interface Started {
 export interface ProbeThread {
   readonly started: Promise<Started>;
   send(id: number, event: StatusEvent): void;
+  sendGpu(event: GpuEvent): void;
   renderMetrics(): Promise<Uint8Array>;
   replacements(): number;
   /** Resolves when the thread has ended. */
@@ -194,6 +196,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
   return {
     started,
     send: (id, event) => post({ type: 'event', id, event }),
+    sendGpu: (event) => post({ type: 'gpu', event }),
     renderMetrics() {
       lastScrape += 1;
       const id = lastScrape;

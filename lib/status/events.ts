@@ -1,4 +1,4 @@
-import type { HostFacts, LoopLevel, Owner, Phase, Status } from './types.js';
+import type { GpuReport, HostFacts, LoopLevel, Owner, Phase, Status } from './types.js';
 
 /** Everything that can change the status. Times are monotonic milliseconds and travel in the event: nothing here reads a clock. */
 export type StatusEvent =
@@ -27,6 +27,8 @@ export type StatusEvent =
   | { readonly type: 'hold-released'; readonly name: string }
   | { readonly type: 'phase'; readonly atMs: number; readonly phase: Phase }
   | { readonly type: 'main-reported'; readonly atMs: number }
+  /** Null: no GPU here, and none required. */
+  | { readonly type: 'gpu'; readonly report: GpuReport | null }
   | { readonly type: 'sample'; readonly facts: HostFacts }
   | { readonly type: 'sample-failed'; readonly atMs: number; readonly message: string }
   | { readonly type: 'loop'; readonly atMs: number; readonly level: LoopLevel; readonly sinceMs: number };

@@ -2,7 +2,7 @@ import { judgeCpu } from './cpu.js';
 import type { StatusEvent } from './events.js';
 import { LOWEST } from './levels.js';
 import { judgeMemory } from './memory.js';
-import type { Component, Policy, State } from './types.js';
+import type { Component, GpuReport, Policy, State } from './types.js';
 
 /** Components that every document lists, in its order. */
 const DOCUMENTED = ['model', 'memory', 'inference_engine'] as const;
@@ -65,6 +65,7 @@ export function initialState(startedAtMs: number, policy: Policy): State {
     ],
     endpoints: [],
     holds: [],
+    gpu: null,
     policy,
   };
 }
@@ -126,6 +127,8 @@ function apply(state: State, event: StatusEvent): State {
         ...observed,
       });
     }
+    case 'gpu':
+      return observeGpu(state, event.report);
     case 'sample-failed': {
       const failed = { status: 'unknown', message: event.message, observedAtMs: event.atMs } as const;
       return put(put(state, { name: 'memory', reason: 'memory.unknown', ...failed }), {
@@ -138,6 +141,24 @@ function apply(state: State, event: StatusEvent): State {
       if (state.loop === event.level) return state;
       return observeLoop({ ...state, loop: event.level, loopSinceMs: event.sinceMs }, event.atMs);
   }
+}
+
+/** Documented behind `inference_engine`; where there is no GPU the component does not exist. */
+function observeGpu(state: State, gpu: GpuReport | null): State {
+  if (gpu === null) {
+    if (state.gpu === null) return state;
+    return { ...state, gpu, components: state.components.filter(({ name }) => name !== 'gpu') };
+  }
+  const { status, reason, message, atMs: observedAtMs } = gpu;
+  const known = state.components.some(({ name }) => name === 'gpu');
+  const next = known ? state : { ...state, components: withGpu(state.components, observedAtMs) };
+  return put({ ...next, gpu }, { name: 'gpu', status, reason, message, observedAtMs });
+}
+
+function withGpu(components: readonly Component[], observedAtMs: number): readonly Component[] {
+  const behind = components.findIndex(({ name }) => name === 'inference_engine') + 1;
+  const gpu = component({ name: 'gpu', message: 'The driver is being asked', observedAtMs });
+  return [...components.slice(0, behind), gpu, ...components.slice(behind)];
 }
 
 function observeLoop(state: State, atMs: number): State {

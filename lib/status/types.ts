@@ -1,3 +1,7 @@
+import type { GpuDeviceFacts } from '../gpu/facts.js';
+import type { GpuFinding } from '../gpu/finding.js';
+import type { LeakReport } from '../gpu/leak.js';
+
 /** Health of one component. `unknown` means that no current observation exists; it is never reported as healthy. */
 export type Status = 'healthy' | 'degraded' | 'unhealthy' | 'unknown';
 
@@ -81,6 +85,28 @@ export interface HostFacts {
 /** Loop of the main thread as three levels, because a level changes rarely and a duration always. */
 export type LoopLevel = 'turning' | 'blocked' | 'stalled';
 
+/** What the GPU policy concluded, as plain data; absent where no GPU is looked at. */
+export interface GpuReport {
+  readonly status: Status;
+  readonly reason: string | null;
+  readonly message: string;
+  readonly atMs: number;
+  /** A finding withdraws readiness. */
+  readonly gating: boolean;
+  /** Whether a restart would cure all that gates; null while nothing gates. */
+  readonly restartHelps: boolean | null;
+  readonly findings: readonly GpuFinding[];
+  readonly devices: readonly GpuDeviceReport[];
+  readonly driverVersion: string | null;
+  readonly cudaVersion: string | null;
+  readonly leak: LeakReport | null;
+}
+
+export interface GpuDeviceReport {
+  readonly facts: GpuDeviceFacts;
+  readonly used: boolean;
+}
+
 export interface State {
   readonly phase: Phase;
   readonly startedAtMs: number;
@@ -95,6 +121,7 @@ export interface State {
   readonly components: readonly Component[];
   readonly endpoints: readonly Endpoint[];
   readonly holds: readonly Hold[];
+  readonly gpu: GpuReport | null;
   readonly policy: Policy;
 }
 

@@ -1,3 +1,5 @@
+import type { GpuAction } from '../gpu/actions.js';
+import type { GpuFinding } from '../gpu/finding.js';
 import type { Component, Endpoint, Phase, State, Status } from './types.js';
 
 export interface Reason {
@@ -6,6 +8,9 @@ export interface Reason {
   readonly message: string;
   /** Monotonic milliseconds. */
   readonly sinceMs: number;
+  /** Of GPU findings: what cures it, and whether a restart of this process does. */
+  readonly action?: GpuAction;
+  readonly restartHelps?: boolean;
 }
 
 /** What the probes say. Valid until `validUntilMs` unless an event arrives first. */
@@ -51,6 +56,15 @@ export function verdict(state: State, nowMs: number): Verdict {
   const gating: Reason[] = [];
   for (const component of components) {
     if (component.status === 'healthy') continue;
+    if (component.name === 'gpu' && state.gpu !== null && state.gpu.findings.some(({ used }) => used)) {
+      for (const finding of state.gpu.findings) {
+        if (!finding.used) continue;
+        const reason = reasonOfFinding(finding);
+        reasons.push(reason);
+        if (finding.gating) gating.push(reason);
+      }
+      continue;
+    }
     const reason = reasonOf(component);
     reasons.push(reason);
     if (gates(component, policy.gates)) gating.push(reason);
@@ -105,6 +119,18 @@ function staled(component: Component, staleAtMs: number): Component {
   if (component.status === 'unknown') return component;
   const message = `No observation for more than ${component.staleAfterMs} ms; last: ${component.message}`;
   return { ...component, status: 'unknown', reason: `${component.name}.stale`, message, sinceMs: staleAtMs };
+}
+
+function reasonOfFinding(finding: GpuFinding): Reason {
+  const where = finding.index === null ? '' : `GPU ${finding.index}: `;
+  return {
+    component: 'gpu',
+    code: finding.code,
+    message: `${where}${finding.message}`,
+    sinceMs: finding.sinceMs,
+    action: finding.action,
+    restartHelps: finding.restartHelps,
+  };
 }
 
 function reasonOf(component: Component): Reason {

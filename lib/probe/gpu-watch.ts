@@ -1,0 +1,61 @@
+import type { Config } from '../config/options.js';
+import type { GpuEvent } from '../gpu/policy.js';
+import type { NativeGpu } from '../native/gpu-addon.js';
+import { GPU, GPU_FIELDS, GPU_STATES } from '../native/gpu-layout.js';
+import type { GpuReport } from '../status/types.js';
+
+/** The GPUs as the probe thread watches them: steps of the pure policy over what the GPU threads publish. */
+export interface GpuWatch {
+  /** True when something has changed, or a second has passed in which time alone may have. */
+  isDue(version: number, nowMs: number): boolean;
+  step(nowMs: number): GpuReport | null;
+  /** An error of the engine, a success, the load: see `GpuEvent`. */
+  report(event: GpuEvent): void;
+}
+
+/** What the policy side offers; loaded with the first sign of a driver. */
+export interface GpuJudge {
+  step(nowMs: number): GpuReport | null;
+  report(event: GpuEvent): void;
+}
+
+const TICK_MS = 1000;
+
+/**
+ * On most machines there is no GPU: then two numbers are compared a second, and the policy with its catalogue is never
+ * loaded, which would add milliseconds to every start.
+ */
+export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: () => GpuJudge): GpuWatch {
+  const global = new Float64Array(GPU_FIELDS.length);
+  let judge: GpuJudge | null = null;
+  let seenVersion = Number.NaN;
+  let dueMs = 0;
+
+  function hasDriver(): boolean {
+    native.readGpu('gpu', global);
+    const state = GPU_STATES[global[GPU.state] ?? 0];
+    // A search for the driver that is not over says nothing yet; `none` is news only where a GPU is required.
+    if (state === undefined || state === 'off' || state === 'starting') return config.mode === 'required';
+    return state !== 'none' || config.mode === 'required';
+  }
+
+  function present(): GpuJudge | null {
+    if (judge === null && hasDriver()) judge = load();
+    return judge;
+  }
+
+  return {
+    isDue: (version, nowMs) => version !== seenVersion || nowMs >= dueMs,
+    step(nowMs) {
+      seenVersion = native.gpuVersion();
+      dueMs = nowMs + TICK_MS;
+      return present()?.step(nowMs) ?? null;
+    },
+    report(event) {
+      // An out-of-memory error of an engine counts even where NVML cannot be had.
+      judge ??= load();
+      judge.report(event);
+      dueMs = 0;
+    },
+  };
+}
