@@ -3,9 +3,9 @@ import type { LeakPolicy } from './policy-options.js';
 
 /**
  * GPU memory that grows although the load does not. One bucket a minute keeps the smallest memory use (what stays when work
- * is done) and the mean number of requests in flight. A leak needs growth through the whole window: its three thirds must
- * rise one after the other, so that a model being loaded, which is one step, is none; and no later third may have had
- * more load than an earlier one.
+ * is done) and the mean number of requests in flight. Only pairs of minutes whose later one had no more load count. A leak
+ * is when almost all of them rise, by enough, and when each quarter of the window lies above the one before, so that
+ * loading a model, which is one step, or two, is none.
  */
 export interface Leak {
   /** Complete minutes, oldest first. */
@@ -42,8 +42,11 @@ export const NO_LEAK: Leak = {
 const MINUTE_MS = 60_000;
 /** As everywhere in the document. */
 const BYTES_PER_MB = 1024 * 1024;
-/** Later load may be this much above earlier load and still count as the same. */
-const LOAD_TOLERANCE = { ratio: 1.1, requests: 0.5 };
+/** Flat load with noise leaves half of the pairs, rising load few: then growth is its consequence and nothing is judged. */
+const COMPARABLE_SHARE = 0.35;
+/** Noise alone makes half of the pairs rise. To enter, and to stay. */
+const RISING_SHARE = { enter: 0.85, stay: 0.75 };
+const QUARTERS = 4;
 const TREND_POINTS = 10;
 
 /** `memoryBytes` of this process on the GPU where known, else of the GPU; `load`: requests in flight, null if untracked. */
@@ -82,45 +85,56 @@ export function stepLeak(
     sampledAtMs: atMs,
     baselineMb,
   };
-  const threshold = state.sinceMs === null ? policy.growthMbPerMinute : policy.growthMbPerMinute / 2;
-  return { ...next, sinceMs: isLeaking(recent, threshold, policy) ? (state.sinceMs ?? atMs) : null };
+  const leaking = isLeaking(recent, state.sinceMs !== null, policy);
+  return { ...next, sinceMs: leaking ? (state.sinceMs ?? atMs) : null };
 }
 
 function close({ minute, memoryMb, loadSum, loadCount }: OpenBucket): Bucket {
   return { minute, memoryMb, load: loadCount === 0 ? null : loadSum / loadCount };
 }
 
-function isLeaking(buckets: readonly Bucket[], thresholdMbPerMinute: number, policy: LeakPolicy): boolean {
+function isLeaking(buckets: readonly Bucket[], already: boolean, policy: LeakPolicy): boolean {
   if (buckets.length < policy.windowMinutes * 0.8) return false;
-  const size = Math.floor(buckets.length / 3);
-  const thirds = [buckets.slice(0, size), buckets.slice(size, -size), buckets.slice(-size)].map((third) => ({
-    minute: median(third.map((bucket) => bucket.minute)),
-    memoryMb: median(third.map((bucket) => bucket.memoryMb)),
-    load: meanLoad(third),
-  }));
-  for (const [index, later] of thirds.entries()) {
-    for (const earlier of thirds.slice(0, index)) {
-      if (later.load === null || earlier.load === null) return false;
-      if (later.load > earlier.load * LOAD_TOLERANCE.ratio + LOAD_TOLERANCE.requests) return false;
-      const rate = (later.memoryMb - earlier.memoryMb) / (later.minute - earlier.minute);
-      // Each step must carry its part; the whole must reach the threshold.
-      const whole = index === 2 && earlier === thirds[0];
-      if (rate < (whole ? thresholdMbPerMinute : thresholdMbPerMinute / 2)) return false;
-    }
+  const threshold = already ? policy.growthMbPerMinute / 2 : policy.growthMbPerMinute;
+  if (!risesByQuarters(buckets, threshold)) return false;
+  const slopes = comparableSlopes(buckets);
+  const pairs = (buckets.length * (buckets.length - 1)) / 2;
+  if (slopes.length < pairs * COMPARABLE_SHARE) return false;
+  const rising = slopes.filter((slope) => slope > 0).length / slopes.length;
+  return rising >= (already ? RISING_SHARE.stay : RISING_SHARE.enter) && median(slopes) >= threshold;
+}
+
+function risesByQuarters(buckets: readonly Bucket[], thresholdMbPerMinute: number): boolean {
+  const size = buckets.length / QUARTERS;
+  let previous: number | null = null;
+  for (let quarter = 0; quarter < QUARTERS; quarter += 1) {
+    const part = buckets.slice(Math.round(quarter * size), Math.round((quarter + 1) * size));
+    const level = median(part.map(({ memoryMb }) => memoryMb));
+    // A third of the threshold: each quarter has to carry its part, the whole is judged by its slope.
+    if (previous !== null && level - previous < (thresholdMbPerMinute * size) / 3) return false;
+    previous = level;
   }
   return true;
 }
 
-function meanLoad(buckets: readonly Bucket[]): number | null {
-  const known = buckets.map(({ load }) => load).filter((load) => load !== null);
-  return known.length < buckets.length / 2 ? null : known.reduce((sum, load) => sum + load, 0) / known.length;
+/** Slopes between minutes of which the later had no more load. Minutes of unknown load compare with none. */
+function comparableSlopes(buckets: readonly Bucket[]): readonly number[] {
+  const slopes: number[] = [];
+  for (const [index, later] of buckets.entries()) {
+    if (later.load === null) continue;
+    for (let before = 0; before < index; before += 1) {
+      const earlier = buckets[before];
+      if (earlier === undefined || earlier.load === null || later.load > earlier.load) continue;
+      slopes.push((later.memoryMb - earlier.memoryMb) / (later.minute - earlier.minute));
+    }
+  }
+  return slopes;
 }
 
+/** The lower of the middle two: between a step's two sides there is nothing. */
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  const upper = sorted[half] ?? 0;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[half - 1] ?? 0)) / 2;
+  return sorted[(sorted.length - 1) >> 1] ?? 0;
 }
 
 /** Median of the slopes between all pairs of minutes (Theil and Sen): one outlier does not move it. */

@@ -38,7 +38,10 @@ export interface GpuPolicy {
   readonly latch: { readonly utilPercent: number; readonly holdMs: number };
   readonly thermal: ThrottlePolicy;
   readonly hardwareSlowdown: ThrottlePolicy;
-  /** Counts only while the power drawn stays below this part of the limit: running at the limit is normal under load. */
+  /**
+   * Counts only while less power is drawn than this part of what the limit would give in the throttled time: to be held
+   * back by the limit is normal under load.
+   */
   readonly power: ThrottlePolicy & { readonly belowLimitRatio: number };
   readonly nvlink: { readonly errorsPerMinute: number; readonly windowMs: number; readonly downMs: number };
   readonly pcie: { readonly replaysPerMinute: number; readonly windowMs: number; readonly widthMs: number };

@@ -45,7 +45,7 @@ export function stepThrottling(state: Throttling, device: GpuDeviceFacts, policy
       device.powerViolationNs,
       mediumAtMs,
       policy.power,
-      !isAtLimit(power, policy),
+      !isAtLimit(power, device, policy),
     ),
   };
 }
@@ -73,7 +73,7 @@ function stepChannel(
   return { window, held };
 }
 
-/** Mean of power over limit in the window: at the limit, being held back by it is what the limit is for. */
+/** Mean of power over limit in the window. */
 function stepDrawn(state: Throttling, device: GpuDeviceFacts, policy: GpuPolicy): Throttling {
   const { powerMw, powerLimitMw, fastAtMs } = device;
   if (powerMw === null || powerLimitMw === null || powerLimitMw <= 0 || fastAtMs === null) return state;
@@ -88,10 +88,16 @@ function stepDrawn(state: Throttling, device: GpuDeviceFacts, policy: GpuPolicy)
   };
 }
 
-function isAtLimit(state: Throttling, policy: GpuPolicy): boolean {
-  const ratio = windowRate(state.drawn, policy.power.windowMs);
-  // Without a power reading nothing tells a limit that is too low from one that is reached: no finding.
-  return ratio === null || ratio >= policy.power.belowLimitRatio;
+/**
+ * Whoever is held back at the limit draws the limit meanwhile: the mean is then at least the throttled part of the time.
+ * Without a power reading nothing tells a brake from a limit that is reached.
+ */
+function isAtLimit(state: Throttling, device: GpuDeviceFacts, policy: GpuPolicy): boolean {
+  const { windowMs, belowLimitRatio } = policy.power;
+  const drawn = windowRate(state.drawn, windowMs);
+  const window = stepWindow(state.power.window, device.powerViolationNs, device.mediumAtMs, windowMs);
+  const throttled = (windowRate(window, windowMs) ?? 0) / NS_PER_MS;
+  return drawn === null || drawn >= throttled * belowLimitRatio;
 }
 
 export function judgeThrottling(state: Throttling, policy: GpuPolicy): readonly RawFinding[] {

@@ -71,6 +71,8 @@ export interface Scenario {
   /** Applies from the next sample on. */
   readonly set: (index: number, change: Partial<GpuDeviceFacts>) => void;
   readonly global: (change: Partial<GpuFacts>) => void;
+  /** Leaves a fact to the scenario again. */
+  readonly globalUnset: (key: keyof GpuFacts) => void;
   readonly remove: (index: number) => void;
   readonly restore: (index: number) => void;
   /** Native tables count on: raises the row's count at once and delivers it. */
@@ -161,6 +163,10 @@ export function scenario(options: ScenarioOptions = {}): Scenario {
     },
     global(change) {
       common = { ...common, ...change };
+    },
+    globalUnset(key) {
+      const { [key]: _dropped, ...rest } = common;
+      common = rest;
     },
     remove: (index) => removed.add(uuidOf(index)),
     restore: (index) => removed.delete(uuidOf(index)),
