@@ -167,13 +167,25 @@ function stackExpression(maxFrames: number): string {
 })()`;
 }
 
+const LONGEST_PART = 256;
+
+/** Without what may be a secret or a whole program: the query of a module's URL, the source in a `data:` URL. */
+function publicUrl(url: string): string {
+  if (url.startsWith('data:')) return 'data:…';
+  return cut(url.replace(/[?#].*$/s, ''));
+}
+
+function cut(text: string): string {
+  return text.length > LONGEST_PART ? `${text.slice(0, LONGEST_PART)}…` : text;
+}
+
 function toFrames(value: unknown): StackFrame[] | null {
   if (!Array.isArray(value)) return null;
   const text = (part: unknown): string => (typeof part === 'string' ? part : '');
   const position = (part: unknown): number => (typeof part === 'number' ? part : 0);
   return value.filter(Array.isArray).map(([functionName, url, line, column]: unknown[]) => ({
-    functionName: text(functionName),
-    url: text(url),
+    functionName: cut(text(functionName)),
+    url: publicUrl(text(url)),
     line: position(line),
     column: position(column),
   }));

@@ -64,7 +64,11 @@ function timeoutOf(text: string | undefined): number {
 
 /** Of a verbose answer the lines that failed, of any other the first line. */
 function findings(body: string): string[] {
-  const lines = body.split('\n').filter((line) => line.trim() !== '');
+  const lines = body
+    .split('\n')
+    // What answers there may be anything; a terminal must not obey it.
+    .map((line) => line.replace(/\p{Cc}/gu, '?'))
+    .filter((line) => line.trim() !== '');
   const failed = lines.filter((line) => line.startsWith('[-]'));
   return failed.length > 0 ? failed : lines.slice(0, 1);
 }

@@ -1,16 +1,36 @@
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { BuildInfo } from '../dialects/view.js';
 
 const UNKNOWN = 'unknown';
 
+/** More than any file read here has but packed-refs of a large repository, whose tail then goes unread. */
+const MOST_BYTES = 1024 * 1024;
+
+/** Null for anything but a regular file of a user that this process trusts: its own, or root. */
 function readText(path: string): string | null {
+  let file: number | null = null;
   try {
-    return readFileSync(path, 'utf8');
+    // Non-blocking: opening a FIFO would wait for a writer.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+    const info = fstatSync(file);
+    if (!info.isFile() || !isTrusted(info.uid)) return null;
+    const bytes = Buffer.alloc(Math.min(info.size, MOST_BYTES));
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, 0));
   } catch {
     return null;
+  } finally {
+    if (file !== null) closeSync(file);
   }
 }
+
+/** What is read here is shown on every listener: a checkout that somebody else put above the application does not count. */
+function isTrusted(uid: number): boolean {
+  return uid === 0 || process.geteuid === undefined || uid === process.geteuid();
+}
+
+const SHA = /^[0-9a-f]{40}([0-9a-f]{24})?$/;
+const REF = /^refs\/[\w./-]+$/;
 
 /** Nearest ancestor of `from` that holds `name`, at most 32 levels up. */
 function findUp(from: string, name: string): string | null {
@@ -40,15 +60,17 @@ export function readGit(from: string): { sha: string; branch: string } {
     : found;
   const head = readText(join(directory, 'HEAD'))?.trim();
   if (head === undefined) return unknown;
-  if (!head.startsWith('ref:')) return { sha: head, branch: UNKNOWN };
+  if (!head.startsWith('ref:')) return { sha: SHA.test(head) ? head : UNKNOWN, branch: UNKNOWN };
   const ref = head.slice('ref:'.length).trim();
+  if (!REF.test(ref) || ref.includes('..')) return unknown;
   const common = readText(join(directory, 'commondir'))?.trim();
   const store = common === undefined ? directory : resolve(directory, common);
   const loose = readText(join(store, ref))?.trim();
   const packed = readText(join(store, 'packed-refs'))
     ?.split('\n')
     .find((row) => row.endsWith(` ${ref}`));
-  return { sha: loose ?? packed?.split(' ')[0] ?? UNKNOWN, branch: ref.replace(/^refs\/heads\//, '') };
+  const sha = loose ?? packed?.split(' ')[0] ?? '';
+  return { sha: SHA.test(sha) ? sha : UNKNOWN, branch: ref.replace(/^refs\/heads\//, '') };
 }
 
 /** Common names under which build systems hand over the commit and the branch; the first that is set wins. */

@@ -15,7 +15,7 @@ export interface ComponentHandle {
   /**
    * @param status `healthy`, `degraded`, `unhealthy` or `unknown`
    * @param reason condition, appended to the component's name as the code: `queue_full` → `<name>.queue_full`
-   * @param message text for people
+   * @param message text for people; public: every listener shows it, whatever its `details`
    */
   set(status: 'healthy' | 'degraded' | 'unhealthy' | 'unknown', reason?: string, message?: string): void;
   /** Removes the component. */

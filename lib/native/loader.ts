@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { NativeAddon } from './addon.js';
 
 export interface LoadedNative {
@@ -66,11 +66,21 @@ function candidates(root: string): string[] {
   ].sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
 }
 
-// dist/cjs/native in the package, lib/native in its own unit tests.
+/**
+ * dist/cjs/native in the package, lib/native in its own unit tests. Not searched for further up: a folder above that only
+ * looks like the package would otherwise give this process its native code.
+ */
 function packageRoot(): string | null {
-  for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder))
-    if (existsSync(join(folder, 'binding.gyp'))) return folder;
-  return null;
+  return [join(__dirname, '../../..'), join(__dirname, '../..')].find(isThisPackage) ?? null;
+}
+
+function isThisPackage(folder: string): boolean {
+  try {
+    const manifest: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    return (manifest as { name?: unknown } | null)?.name === 'inference-health';
+  } catch {
+    return false;
+  }
 }
 
 function helpPage(root: string | null, tried: readonly string[]): string {
@@ -102,7 +112,7 @@ function howToGetIt(root: string): string[] {
 }
 
 function nothingToTry(root: string | null): string {
-  if (root === null) return `no binding.gyp in ${__dirname} or above it`;
+  if (root === null) return `no package inference-health around ${__dirname}`;
   return `nothing in ${join(root, 'prebuilds')} for this platform, nothing in ${join(root, 'build', 'Release')}`;
 }
 

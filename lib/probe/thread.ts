@@ -198,6 +198,8 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
     send: (id, event) => post({ type: 'event', id, event }),
     sendGpu: (event) => post({ type: 'gpu', event }),
     renderMetrics() {
+      if (isClosing || worker.threadId < 0)
+        return Promise.reject(new InferenceHealthError('ERR_CLOSED', 'the probe thread has ended'));
       lastScrape += 1;
       const id = lastScrape;
       return new Promise<Uint8Array>((resolve, reject) => {
