@@ -63,7 +63,7 @@ function tableOf(bench, cell, results) {
     const of = (key) => median(rounds.map((each) => each.latencyUs[key]));
     const sent = rounds.reduce((sum, each) => sum + each.sent, 0);
     const lost = rounds.reduce((sum, each) => sum + each.errors, 0);
-    if (lost === sent) return [bench.title(name), '–', '–', '–', '–', '100 %', '–', '–'];
+    if (lost === sent) return [bench.title(name), '–', '–', '–', '–', '100 %', '–', '–', '–'];
     return [
       bench.title(name),
       formatUs(of('p50')),
@@ -73,13 +73,17 @@ function tableOf(bench, cell, results) {
       lost === 0 ? '0' : `${((100 * lost) / sent).toFixed(2)} %`,
       formatRatio(ratio(rounds, reference, 'p50')),
       formatRatio(ratio(rounds, reference, 'p99')),
+      // With a busy main thread the CPU of the process says nothing about the probes.
+      cell.busy === 0
+        ? formatUs(median(rounds.map((each) => (each.serverCpuMs * 1000) / each.answered)))
+        : '–',
     ];
   });
   const lag = median(reference.map((each) => each.lagUs.p99));
   const title = `${label(cell)}${isSaturated(results) ? ' (more than this machine can carry)' : ''}; the generator was late by ${formatUs(lag)} at p99`;
   return {
     title,
-    columns: ['', 'p50', 'p99', 'p99.9', 'max', 'unanswered', 'p50 ÷ epoll', 'p99 ÷ epoll'],
+    columns: ['', 'p50', 'p99', 'p99.9', 'max', 'unanswered', 'p50 ÷ epoll', 'p99 ÷ epoll', 'CPU per probe'],
     rows,
     isRealtime: reference.every((each) => each.isRealtime),
   };
