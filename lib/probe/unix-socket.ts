@@ -1,23 +1,12 @@
-import {
-  chmodSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  unlinkSync,
-} from 'node:fs';
+import { chmodSync, linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { failureFromErrno, listenFailure } from './listen-failure.js';
 import type { ListenFailure, ListenTarget } from './server.js';
+import { leaveStartDirectory, takeStartDirectory } from './start-directory.js';
 
 /** `sun_path` has 108 bytes on Linux with its terminator; the name bound first is 7 bytes longer than the public one. */
 const MAX_PATH_BYTES = 100;
-/** A start holds its directory for milliseconds; one this old was left by a crash. */
-const STALE_START_MS = 2_000;
 const CONNECT_TEST_MS = 500;
 
 export interface UnixSocketClaim {
@@ -48,20 +37,26 @@ export async function claimUnixSocket(target: ListenTarget & { kind: 'unix' }): 
   const path = resolve(target.path);
   const startDirectory = join(dirname(path), `.${basename(path)}~`);
   try {
-    if (!(await takeStartDirectory(startDirectory))) {
-      return { ok: false, failure: failureFromErrno(target, 'EADDRINUSE') };
-    }
+    const refusal = await takeStartDirectory(startDirectory);
+    if (refusal !== null) return { ok: false, failure: listenFailure(target, 'ERR_PORT_IN_USE', refusal) };
   } catch (error) {
     return { ok: false, failure: fromError(target, error) };
   }
-  const abandon = () => rmSync(startDirectory, { recursive: true, force: true });
+  // A fresh name each time: libuv unlinks the name it bound when it closes, which must not hit a later start.
+  const bindPath = join(startDirectory, Math.random().toString(36).slice(2, 6).padEnd(4, '0'));
+  let isLeft = false;
+  const abandon = (): void => {
+    // Only once: by the second time the directory may be that of another start.
+    if (!isLeft) leaveStartDirectory(startDirectory, bindPath);
+    isLeft = true;
+  };
   try {
     const occupant = await inspect(path);
     if (occupant.state === 'taken') {
       abandon();
       return { ok: false, failure: listenFailure(target, 'ERR_PORT_IN_USE', occupant.reason) };
     }
-    return { ok: true, claim: claimOf(target, path, startDirectory, occupant.dead, abandon) };
+    return { ok: true, claim: claimOf(target, path, bindPath, occupant.dead, abandon) };
   } catch (error) {
     abandon();
     return { ok: false, failure: fromError(target, error) };
@@ -89,12 +84,10 @@ function validatePath(target: ListenTarget & { kind: 'unix' }): ListenFailure | 
 function claimOf(
   target: ListenTarget & { kind: 'unix' },
   path: string,
-  startDirectory: string,
+  bindPath: string,
   dead: Stats | null,
   abandon: () => void,
 ): UnixSocketClaim {
-  // A fresh name each time: libuv unlinks the name it bound when it closes, which must not hit a later start.
-  const bindPath = join(startDirectory, Math.random().toString(36).slice(2, 6).padEnd(4, '0'));
   let own: Stats | null = null;
   return {
     bindPath,
@@ -122,34 +115,6 @@ function claimOf(
       own = null;
     },
   };
-}
-
-/** Makes the directory; false if another start holds it for longer than a start can take. */
-async function takeStartDirectory(directory: string): Promise<boolean> {
-  for (let attempt = 0; attempt < (2 * STALE_START_MS) / 50; attempt += 1) {
-    try {
-      mkdirSync(directory, { mode: 0o700 });
-      return true;
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    }
-    removeIfStale(directory);
-    await sleep(50);
-  }
-  return false;
-}
-
-function removeIfStale(directory: string): void {
-  const info = lstatSync(directory, { throwIfNoEntry: false });
-  if (info === undefined || Date.now() - info.mtimeMs < STALE_START_MS) return;
-  // Renamed first: of several processes that see the same leftover, one gets it.
-  const doomed = `${directory}${Math.random().toString(36).slice(2, 10)}`;
-  try {
-    renameSync(directory, doomed);
-    rmSync(doomed, { recursive: true, force: true });
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
 }
 
 type Occupant =

@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chownSync,
   lstatSync,
+  lutimesSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -15,6 +18,7 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { ListenTarget } from '../../lib/probe/server.js';
 import { boundOf, ENGINES, type TestServer, withProbeServer } from './probe-server.js';
@@ -34,6 +38,10 @@ function leaveDeadSocket(path: string): void {
   spawnSync(process.execPath, ['-e', script]);
   expect(lstatSync(path).isSocket()).toBe(true);
 }
+
+/** Every file below, links not followed. */
+const treeOf = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true }).map(String).sort();
 
 async function expectServed(path: string): Promise<void> {
   expect((await exchange({ path }, request('GET', '/live'))).status).toBe(200);
@@ -168,6 +176,73 @@ describe.each(ENGINES)('unix sockets of %s', (engine) => {
       utimesSync(leftover, 1, 1);
       boundOf(await server.listen(unix(path)));
       expect(readdirSync(directory)).toEqual(['health.sock']);
+    }),
+  );
+
+  test(
+    'wait for a start that is under way',
+    on(async (server, path, directory) => {
+      const held = join(directory, '.health.sock~');
+      mkdirSync(held, { mode: 0o700 });
+      const listening = server.listen(unix(path));
+      await sleep(200);
+      rmdirSync(held);
+      boundOf(await listening);
+      expect(readdirSync(directory)).toEqual(['health.sock']);
+    }),
+  );
+
+  test(
+    'never delete what somebody put where a start is set up',
+    on(async (server, path, directory) => {
+      const held = join(directory, '.health.sock~');
+      const elsewhere = join(directory, 'elsewhere');
+      mkdirSync(elsewhere);
+      leaveDeadSocket(join(elsewhere, 'dead'));
+      writeFileSync(join(elsewhere, 'data'), 'data');
+      const occupants: readonly (readonly [string, string, () => void])[] = [
+        ['file', 'not a directory of this user', () => writeFileSync(held, 'data')],
+        ['link to a directory', 'not a directory of this user', () => symlinkSync(elsewhere, held)],
+        ['directory open to others', 'only this user may enter', () => mkdirSync(held, { mode: 0o755 })],
+        ['file inside', 'it holds "data"', () => inside('data', (entry) => writeFileSync(entry, 'data'))],
+        ['directory inside', 'it holds "sub"', () => inside('sub', (entry) => mkdirSync(entry))],
+        ['link inside', 'it holds "link"', () => inside('link', (entry) => symlinkSync(elsewhere, entry))],
+      ];
+      function inside(name: string, make: (entry: string) => void): void {
+        mkdirSync(held, { mode: 0o700 });
+        leaveDeadSocket(join(held, 'abcd'));
+        make(join(held, name));
+      }
+      for (const [name, reason, occupy] of occupants) {
+        occupy();
+        lutimesSync(held, 1, 1);
+        const before = treeOf(directory);
+        const { code, message } = await failure(server, unix(path));
+        expect({ name, code }).toEqual({ name, code: 'ERR_PORT_IN_USE' });
+        expect(message).toContain(`unix:${path}: expected to make ${held} while the socket is set up`);
+        expect(message).toContain(reason);
+        expect({ name, tree: treeOf(directory) }).toEqual({ name, tree: before });
+        rmSync(held, { recursive: true });
+      }
+      boundOf(await server.listen(unix(path)));
+    }),
+  );
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "never delete another user's directory",
+    on(async (server, path, directory) => {
+      const held = join(directory, '.health.sock~');
+      mkdirSync(join(held, 'sub'), { mode: 0o700, recursive: true });
+      leaveDeadSocket(join(held, 'abcd'));
+      chownSync(held, 65534, 65534);
+      utimesSync(held, 1, 1);
+      const before = treeOf(directory);
+      const { code, message } = await failure(server, unix(path));
+      expect(code).toBe('ERR_PORT_IN_USE');
+      expect(message).toContain(
+        `${held} while the socket is set up, but what is there is not a directory of this user`,
+      );
+      expect(treeOf(directory)).toEqual(before);
     }),
   );
 
