@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { actionTable, findingTable, recoveryTable, xidTable } from './lib/gpu-tables.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const load = (path) => createRequire(import.meta.url)(join(root, 'dist/cjs', path));
@@ -11,6 +12,9 @@ const load = (path) => createRequire(import.meta.url)(join(root, 'dist/cjs', pat
 const { OPTIONS, environmentName, flagName } = load('config/schema.js');
 const { FLAG_OPTIONS } = load('cli/flags.js');
 const { REASONS } = load('status/reasons.js');
+const { ACTIONS, RECOVERY_ACTIONS } = load('gpu/actions.js');
+const { GPU_FINDINGS } = load('gpu/finding-codes.js');
+const { XIDS } = load('gpu/catalogue.js');
 
 const code = (text) => `\`${text}\``;
 const cell = (text) => text.replaceAll('|', '\\|');
@@ -67,6 +71,10 @@ const TABLES = {
         REASONS.map((row) => [code(row.code), row.meaning, row.action]),
       ),
   },
+  xids: { file: 'docs/xid.md', render: () => table(...xidTable(XIDS)) },
+  'recovery-actions': { file: 'docs/xid.md', render: () => table(...recoveryTable(RECOVERY_ACTIONS)) },
+  actions: { file: 'docs/gpu.md', render: () => table(...actionTable(ACTIONS)) },
+  'gpu-findings': { file: 'docs/gpu.md', render: () => table(...findingTable(GPU_FINDINGS)) },
 };
 
 const isCheck = process.argv.includes('--check');

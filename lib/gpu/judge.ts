@@ -8,6 +8,7 @@ import type { GpuPolicyState } from './policy.js';
 import type { GpuPolicy } from './policy-options.js';
 import { NO_RECOVERY } from './recovery.js';
 import { judgeSwitches } from './switches.js';
+import { hidesAll } from './visible-devices.js';
 import { judgeSuspicion, judgeXids } from './xid-findings.js';
 
 /** All that is wrong in a state, worst first. */
@@ -19,7 +20,8 @@ export function judge(state: GpuPolicyState): readonly GpuFinding[] {
     if (finding !== null) findings.push(finding);
   };
   const used = selection.used;
-  const usesAny = used.size > 0 || facts === null || facts.gpus.length === 0;
+  // Before any GPU is listed the driver concerns everyone who did not renounce it.
+  const usesAny = used.size > 0 || (Object.keys(state.devices).length === 0 && !hidesAll(policy.visible));
 
   for (const raw of judgeApplication(application, policy, atMs)) {
     const device = raw.uuid === null ? null : (state.devices[raw.uuid]?.facts ?? null);

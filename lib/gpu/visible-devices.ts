@@ -25,6 +25,13 @@ export interface Selection {
   readonly warnings: readonly string[];
 }
 
+/** True where the process was told to use no GPU at all, whatever the host has. */
+export function hidesAll({ devices, cudaVisibleDevices, nvidiaVisibleDevices }: VisibleSources): boolean {
+  if (devices !== undefined) return devices.length === 0;
+  if (cudaVisibleDevices !== undefined) return /^\s*(?:-1\s*(?:,|$)|$)/.test(cudaVisibleDevices);
+  return nvidiaVisibleDevices === 'none';
+}
+
 /** Which GPUs this process uses (first source that is set decides). */
 export function selectDevices(sources: VisibleSources, inventory: readonly InventoryDevice[]): Selection {
   const { devices, cudaVisibleDevices, nvidiaVisibleDevices } = sources;

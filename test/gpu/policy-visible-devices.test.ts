@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { type InventoryDevice, selectDevices, type VisibleSources } from '../../lib/gpu/visible-devices.js';
+import {
+  hidesAll,
+  type InventoryDevice,
+  selectDevices,
+  type VisibleSources,
+} from '../../lib/gpu/visible-devices.js';
 
 const gpu = (index: number, uuid: string, name = 'NVIDIA H100'): InventoryDevice => ({
   uuid,
@@ -69,5 +74,12 @@ describe('the GPUs that a process uses', () => {
     expect(selectDevices({ cudaVisibleDevices: '0', cudaDeviceOrder: 'PCI_BUS_ID' }, mixed).warnings).toEqual(
       [],
     );
+  });
+
+  it('are none by name where the process renounces them all', () => {
+    expect([{ devices: [] }, { cudaVisibleDevices: '' }, { cudaVisibleDevices: '-1' }].every(hidesAll)).toBe(
+      true,
+    );
+    expect([{}, { cudaVisibleDevices: '0' }, { nvidiaVisibleDevices: 'void' }].some(hidesAll)).toBe(false);
   });
 });
