@@ -12,6 +12,17 @@ const SHUTDOWN_KEYS = ['signals', 'gracePeriodMs'];
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
 
 /**
+ * Kubernetes tells every pod where each Service of its namespace is, in variables that begin with the Service's name: for one
+ * called `inference-health` they look like ours.
+ */
+const SERVICE_LINK =
+  /^INFERENCE_HEALTH_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$/;
+
+function isServiceLink(name: string, text: string): boolean {
+  return SERVICE_LINK.test(name) && /^(tcp|udp|sctp):\/\//.test(text.trim());
+}
+
+/**
  * Options over environment over defaults, validated once and frozen.
  * Throws ERR_CONFIG_INVALID that names the option or variable, what was expected and what came.
  */
@@ -95,7 +106,7 @@ function rejectUnknown(where: string, value: object, known: readonly string[]): 
 function rejectUnknownEnvironment(environment: Environment): void {
   const known = [...OPTIONS.map(({ name }) => environmentName(name)), ...OTHER_ENVIRONMENT];
   for (const name of Object.keys(environment)) {
-    if (!name.startsWith('INFERENCE_HEALTH_') || known.includes(name)) continue;
+    if (!name.startsWith('INFERENCE_HEALTH_') || known.includes(name) || SERVICE_LINK.test(name)) continue;
     throw new InferenceHealthError(
       'ERR_CONFIG_INVALID',
       `unknown environment variable ${name}${didYouMean(name, known)}`,
@@ -129,7 +140,8 @@ function resolveValue(spec: OptionSpec, options: HealthOptions, environment: Env
   const name = environmentName(spec.name);
   const text = environment[name];
   // An empty variable is an unset one: manifests often leave a name without a value.
-  if (text !== undefined && text.trim() !== '') return parseValue(name, spec.kind, text.trim());
+  if (text !== undefined && text.trim() !== '' && !isServiceLink(name, text))
+    return parseValue(name, spec.kind, text.trim());
   return spec.fallback;
 }
 

@@ -8,6 +8,8 @@ function route(
   name: string,
   passes: (verdict: Verdict) => boolean,
   blocking: (verdict: Verdict) => readonly Reason[],
+  /** Components that this probe looks at. */
+  asks: (component: string) => boolean = () => true,
 ) {
   const statusLine = (view: View): string => (passes(view.verdict) ? OK : UNAVAILABLE);
   return {
@@ -20,10 +22,16 @@ function route(
     verbose: (view: View, details: Details): Reply => {
       const { verdict } = view;
       const failed = blocking(verdict);
-      const lines = verdict.components.map((component) => {
-        const reason = failed.find((candidate) => candidate.component === component.name);
-        return reason === undefined ? `[+]${component.name} ok` : line(reason, details);
-      });
+      const lines = verdict.components
+        .filter((component) => asks(component.name))
+        .flatMap((component) => {
+          const own = failed.filter((reason) => reason.component === component.name);
+          if (own.length > 0) return own.map((reason) => line(reason, details));
+          const deviation = verdict.reasons.find((reason) => reason.component === component.name);
+          if (deviation === undefined) return `[+]${component.name} ok`;
+          // Neither ok nor a reason to fail: a check that does not gate, CPU pressure, a block shorter than the limit.
+          return `[~]${component.name} ${component.status}: ${deviation.code}`;
+        });
       for (const reason of failed) {
         if (!verdict.components.some((component) => component.name === reason.component))
           lines.push(line(reason, details));
@@ -49,6 +57,7 @@ export const kubernetes: Routes = {
     'livez',
     (verdict) => verdict.live,
     (verdict) => (verdict.live ? [] : verdict.reasons.filter(({ component }) => component === 'event_loop')),
+    (component) => component === 'event_loop',
   ),
   '/readyz': route(
     'readyz',

@@ -194,7 +194,17 @@ export function startService(options: HealthOptions, config: Config, internals: 
     const current = signature(evaluator.verdict());
     if (current === announced) return;
     announced = current;
-    emitter.emit('status', status());
+    const now = status();
+    log(now);
+    emitter.emit('status', now);
+  }
+
+  let wasReady: boolean | null = null;
+  function log({ phase, live, ready, health, reasons }: HealthStatus): void {
+    const message = ready === wasReady ? 'status changed' : ready ? 'ready' : 'not ready';
+    wasReady = ready;
+    const codes = reasons.map(({ code }) => code);
+    logger?.[ready ? 'info' : 'warn']({ phase, live, ready, health, reasons: codes }, message);
   }
 
   function status(): HealthStatus {
@@ -209,9 +219,11 @@ export function startService(options: HealthOptions, config: Config, internals: 
 
   const started = probe.started.then(
     (bound) => {
+      // The message that brought this has come through the main loop: it turns. The caller may block from here on.
+      dispatch({ type: 'main-reported', atMs: monoMs() });
       // Behind the caller's continuation: what it claims there is claimed before the process can count as started, so
       // that neither readiness nor /startupz says 200 for a moment before the model is loaded.
-      firstTurn = setImmediate(() => dispatch({ type: 'main-reported', atMs: monoMs() }));
+      firstTurn = setImmediate(() => dispatch({ type: 'settled' }));
       const { listeners, engine: httpEngine, note } = bound;
       logger?.info({ listeners, httpEngine, native }, `health started: ${note}`);
       if (report !== '')

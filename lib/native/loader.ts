@@ -106,8 +106,8 @@ function howToGetIt(root: string): string[] {
     return [`This is a checkout; to build it: ${tools} && npm run build`];
   return [
     'The package brings binaries for both; npm install inference-health@latest renews them. To compile it instead:',
-    `  ${tools}`,
-    `  npm install --no-save node-addon-api@8 node-gyp && cd ${root} && npx node-gyp rebuild`,
+    '  apt-get install -y --no-install-recommends g++ make cmake',
+    `  npm install --no-save node-addon-api@8 node-api-headers cmake-js && cd ${root} && npx cmake-js compile`,
   ];
 }
 

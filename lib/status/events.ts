@@ -27,6 +27,8 @@ export type StatusEvent =
   | { readonly type: 'hold-released'; readonly name: string }
   | { readonly type: 'phase'; readonly atMs: number; readonly phase: Phase }
   | { readonly type: 'main-reported'; readonly atMs: number }
+  /** The caller of `startHealth` has had its turn: what it has to claim it has claimed. */
+  | { readonly type: 'settled' }
   /** Null: no GPU here, and none required. */
   | { readonly type: 'gpu'; readonly report: GpuReport | null }
   | { readonly type: 'sample'; readonly facts: HostFacts }

@@ -47,6 +47,7 @@ export function initialState(startedAtMs: number, policy: Policy): State {
     phase: 'starting',
     startedAtMs,
     mainReported: false,
+    settled: false,
     sampled: false,
     loop: 'turning',
     loopSinceMs: startedAtMs,
@@ -113,6 +114,8 @@ function apply(state: State, event: StatusEvent): State {
     case 'main-reported':
       if (state.mainReported) return state;
       return observeLoop({ ...state, mainReported: true }, event.atMs);
+    case 'settled':
+      return state.settled ? state : { ...state, settled: true };
     case 'sample': {
       const { facts } = event;
       const memory = judgeMemory(state.memory, facts, state.policy);
@@ -205,7 +208,7 @@ function put(
 
 /** `starting` ends by itself once the process turns its loop, is sampled, and what it claimed to load is loaded. */
 function settlePhase(state: State): State {
-  if (state.phase !== 'starting' || !state.mainReported || !state.sampled) return state;
+  if (state.phase !== 'starting' || !state.settled || !state.mainReported || !state.sampled) return state;
   const loaded = state.components.every(
     ({ name, claimed, status }) =>
       !(name === 'model' || name === 'inference_engine') || !claimed || status === 'healthy',

@@ -112,6 +112,8 @@ export interface State {
   readonly startedAtMs: number;
   /** The main thread has completed its first turn of the loop. */
   readonly mainReported: boolean;
+  /** The caller of `startHealth` has had its turn; before that nobody can know what it will claim. */
+  readonly settled: boolean;
   /** A first host sample exists. */
   readonly sampled: boolean;
   readonly loop: LoopLevel;

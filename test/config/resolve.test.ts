@@ -128,6 +128,21 @@ describe('the configuration', () => {
     expect(problem({}, { [name]: value })).toMatch(expected);
   });
 
+  it('ignores what Kubernetes injects for a Service of that name', () => {
+    const injected = {
+      INFERENCE_HEALTH_SERVICE_HOST: '10.0.0.1',
+      INFERENCE_HEALTH_SERVICE_PORT: '8081',
+      INFERENCE_HEALTH_SERVICE_PORT_HTTP: '8081',
+      INFERENCE_HEALTH_PORT: 'tcp://10.0.0.1:8081',
+      INFERENCE_HEALTH_PORT_8081_TCP: 'tcp://10.0.0.1:8081',
+      INFERENCE_HEALTH_PORT_8081_TCP_ADDR: '10.0.0.1',
+      INFERENCE_HEALTH_API_SERVICE_HOST: '10.0.0.2',
+      INFERENCE_HEALTH_API_PORT: 'tcp://10.0.0.2:80',
+    };
+    expect(resolveConfig({}, injected).listeners[0]).toMatchObject({ port: 8081 });
+    expect(problem({}, { INFERENCE_HEALTH_PORT: 'udp' })).toMatch(/INFERENCE_HEALTH_PORT/);
+  });
+
   it('names every option, variable and flag once', () => {
     const names = OPTIONS.flatMap(({ name }) => [environmentName(name), flagName(name)]);
     expect(new Set(names).size).toBe(names.length);

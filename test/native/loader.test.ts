@@ -85,7 +85,7 @@ describe('the loader', () => {
     expect(report).toContain(`no native addon for ${platform}, Node ${process.version}`);
     expect(report).toContain(join(root, 'prebuilds'));
     expect(report).toContain('glibc 2.34');
-    expect(report).toContain('node-gyp rebuild');
+    expect(report).toContain('cmake-js compile');
     expect(report).toContain('INFERENCE_HEALTH_NATIVE=off');
   });
 

@@ -31,6 +31,23 @@ interface Report {
   readonly buildInfo: string;
 }
 
+it('the tarball can be installed again from the lock file, with scripts allowed', {
+  timeout: LIMIT_MS,
+}, () => {
+  const folder = packed.folder('again');
+  const npm = (...args: string[]) =>
+    execFileSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: folder,
+      stdio: 'pipe',
+    });
+  npm('install', '--prefer-offline', packed.tarball);
+  // npm forgets `gypfile: false` in the lock file: a packed binding.gyp made this compile, and fail.
+  npm('ci', '--prefer-offline');
+  expect(execFileSync('npx', ['inference-health', '--version'], { cwd: folder, encoding: 'utf8' })).toMatch(
+    /^\d+\.\d+/,
+  );
+});
+
 describe.each(nodeBinaries())('the tarball, installed without scripts, on Node $major', ({ major, path }) => {
   let folder: string;
   beforeAll(() => {

@@ -50,7 +50,7 @@ function stateAfter(events: readonly StatusEvent[], policy: Partial<Policy> = {}
   return events.reduce(step, initialState(0, { ...POLICY, ...policy }));
 }
 /** A process that turns its loop and has been sampled. */
-const UP: readonly StatusEvent[] = [{ type: 'main-reported', atMs: 20 }, sample(30)];
+const UP: readonly StatusEvent[] = [{ type: 'main-reported', atMs: 20 }, { type: 'settled' }, sample(30)];
 const codes = (state: State, nowMs: number) => verdict(state, nowMs).reasons.map(({ code }) => code);
 
 describe('liveness', () => {
@@ -81,6 +81,12 @@ describe('liveness', () => {
 });
 
 describe('readiness', () => {
+  it('waits for what the caller of startHealth may still claim, while liveness does not', () => {
+    const blocked = stateAfter([{ type: 'main-reported', atMs: 20 }, sample(30)]);
+    expect(verdict(blocked, 200)).toMatchObject({ phase: 'starting', ready: false, startup: false });
+    expect(verdict(blocked, 5000).liveAfterGrace).toBe(true);
+  });
+
   it('holds once the process is up, while nothing is claimed', () => {
     expect(verdict(stateAfter(UP), 100)).toMatchObject({
       phase: 'serving',
@@ -250,6 +256,7 @@ describe('any sequence of events', () => {
       .constantFrom('starting', 'serving', 'draining')
       .map((phase): StatusEvent => ({ type: 'phase', atMs: 1, phase })),
     fc.constant<StatusEvent>({ type: 'main-reported', atMs: 1 }),
+    fc.constant<StatusEvent>({ type: 'settled' }),
     fc.constantFrom('a', 'b').map((name): StatusEvent => ({ type: 'hold', atMs: 1, name })),
     fc.constantFrom('a', 'b').map((name): StatusEvent => ({ type: 'hold-released', name })),
   );
