@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { INTERNAL_ERROR, OTHER_PATH } from './reply.js';
 import { safeReport } from './report.js';
 import type { ProbeReply, ProbeRequest, ProbeRoute, ProbeRoutes, ProbeServerOptions } from './server.js';
@@ -22,9 +23,20 @@ interface Head extends Pick<ProbeReply, 'statusLine' | 'contentType' | 'allow' |
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** The request handler of node:http for these routes. */
-export function routeHttp(routes: ProbeRoutes, onError: ProbeServerOptions['onError']): HttpHandler {
+/**
+ * The request handler of node:http for these routes. node:http parses what a client pipelines at once, and keeps each
+ * answer until those before it are out; so nothing is accepted behind an answer that may take long, or is the last.
+ *
+ * @param late sockets that have an answer to come; whoever watches sockets takes those out that close before.
+ */
+export function routeHttp(
+  routes: ProbeRoutes,
+  onError: ProbeServerOptions['onError'],
+  late: Set<Socket>,
+): HttpHandler {
   const { observe } = routes;
+  /** Sockets whose last answer is on its way. */
+  const closing = new WeakSet<Socket>();
   const report = safeReport(onError);
   const mayGoOn = createTurnBudget();
   const reads = new Map<string, Endpoint>();
@@ -52,14 +64,21 @@ export function routeHttp(routes: ProbeRoutes, onError: ProbeServerOptions['onEr
   }
 
   function handle(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    if (late.has(socket) || closing.has(socket)) socket.destroy();
+    // The parser goes on to the end of what has arrived.
+    if (socket.destroyed) return;
     const startedAt = observe === undefined ? 0 : performance.now();
     let endpoint = notFound;
     current = request;
     try {
-      if (!mayGoOn()) response.shouldKeepAlive = false;
+      if (!mayGoOn()) {
+        response.shouldKeepAlive = false;
+        closing.add(socket);
+      }
       endpoint = find(request);
       const reply = endpoint.route(probeRequest);
-      if (reply instanceof Promise) answerLater(endpoint, response, reply, startedAt);
+      if (reply instanceof Promise) answerLater(endpoint, socket, response, reply, startedAt);
       else answer(endpoint, response, reply, startedAt);
     } catch (error) {
       fail(endpoint, response, error, startedAt);
@@ -75,10 +94,13 @@ export function routeHttp(routes: ProbeRoutes, onError: ProbeServerOptions['onEr
 
   function answerLater(
     endpoint: Endpoint,
+    socket: Socket,
     response: ServerResponse,
     promise: Promise<ProbeReply>,
     startedAt: number,
   ): void {
+    late.add(socket);
+    response.once('finish', () => late.delete(socket));
     promise
       .then((reply) => {
         // The client went away: an answer would go nowhere, and its duration would say nothing.

@@ -25,6 +25,7 @@ export function createHttpServer(options: ProbeServerOptions = {}): ProbeServer 
   const report = safeReport(options.onError);
   const listeners = new Set<Listener>();
   const sockets = new Set<Socket>();
+  const late = new Set<Socket>();
   let isClosed = false;
 
   async function listen(target: ListenTarget, routes: ProbeRoutes): Promise<ListenResult> {
@@ -85,7 +86,7 @@ export function createHttpServer(options: ProbeServerOptions = {}): ProbeServer 
   }
 
   function newServer(routes: ProbeRoutes): Server {
-    const handle = routeHttp(routes, report);
+    const handle = routeHttp(routes, report, late);
     const server = createServer(
       {
         headersTimeout: CONNECTION_TIMEOUT_MS,
@@ -106,7 +107,10 @@ export function createHttpServer(options: ProbeServerOptions = {}): ProbeServer 
     server.on('clientError', refuse);
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
+      socket.once('close', () => {
+        sockets.delete(socket);
+        late.delete(socket);
+      });
     });
     return server;
   }

@@ -60,6 +60,13 @@ const paths = new Map([
     },
   ],
   [
+    '/blocks',
+    () => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+      return later;
+    },
+  ],
+  [
     '/throws',
     () => {
       throw new Error('thrown on purpose');
