@@ -54,6 +54,11 @@ export const XIDS: readonly XidRow[] = XID_GROUPS.flatMap(({ xids, ...common }) 
   xids.map((xid) => ({ xid, known: true, ...common })),
 ).sort((a, b) => a.xid - b.xid);
 
+/** Which XID takes back the key. */
+export const CANCELLED_BY: ReadonlyMap<number, number> = new Map(
+  XIDS.flatMap(({ xid, cancels }) => (cancels === undefined ? [] : [[cancels, xid]])),
+);
+
 const BY_NUMBER = new Map(XIDS.map((row) => [row.xid, row]));
 
 /** An XID that nobody has described warns: neither "ignore" nor "unhealthy for ever" has served others well. */

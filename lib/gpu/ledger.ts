@@ -1,4 +1,5 @@
-import { type XidRow, xidRow } from './catalogue.js';
+import type { GpuSeverity } from './actions.js';
+import { CANCELLED_BY, type XidRow, xidRow } from './catalogue.js';
 import type { XidFacts } from './facts.js';
 import type { GpuPolicy, XidOverride } from './policy-options.js';
 import { isOverruled, isRecovered, type Recovery } from './recovery.js';
@@ -65,15 +66,15 @@ export interface LedgerContext {
 }
 
 export interface XidRule extends XidRow {
-  readonly severity: XidOverride['severity'];
+  readonly severity?: GpuSeverity;
   /** The user decided; the driver's "none" changes nothing. */
-  readonly configured: boolean;
+  readonly configured?: boolean;
 }
 
 export function ruleOf(xid: number, policy: GpuPolicy): XidRule {
   const row = xidRow(xid);
   const given = policy.xids[xid];
-  if (given === undefined) return { ...row, severity: undefined, configured: false };
+  if (given === undefined) return row;
   const override: XidOverride = typeof given === 'string' ? { action: given } : given;
   const action = override.action ?? row.action;
   const { threshold = row.threshold } = override;
@@ -91,16 +92,20 @@ export function ruleOf(xid: number, policy: GpuPolicy): XidRule {
     scope,
     ...(threshold === undefined ? {} : { threshold }),
     ...(override.action === undefined ? {} : { wordDecides: false, solo: false, untilReset: false }),
-    severity: override.severity,
+    ...(override.severity === undefined ? {} : { severity: override.severity }),
     configured: true,
   };
 }
 
 export function stepLedger(ledger: Ledger, rows: readonly XidFacts[], context: LedgerContext): Ledger {
   let next: Record<number, XidEntry> | null = null;
+  let size = Object.keys(ledger).length;
   for (const row of rows) {
     const before = ledger[row.xid];
-    if (before === undefined && Object.keys(next ?? ledger).length >= MAX_ENTRIES) continue;
+    if (before === undefined) {
+      if (size >= MAX_ENTRIES) continue;
+      size += 1;
+    }
     const entry = record(before, row, context);
     if (entry === before) continue;
     next ??= { ...ledger };
@@ -175,10 +180,8 @@ function settle(entry: XidEntry, ledger: Ledger, context: LedgerContext): XidEnt
   if (mayReset && isRecovered(recovery, entry.lastAtMs, atMs, policy.recoveryStableMs)) {
     return { ...entry, cleared: true };
   }
-  const taken = Object.values(ledger).some(
-    (other) => xidRow(other.xid).cancels === entry.xid && other.lastAtMs >= entry.lastAtMs,
-  );
-  if (taken) return { ...entry, cleared: true };
+  const canceller = ledger[CANCELLED_BY.get(entry.xid) ?? -1];
+  if (canceller !== undefined && canceller.lastAtMs >= entry.lastAtMs) return { ...entry, cleared: true };
 
   if (rule.scope === 'application') {
     if (entry.owner === 'unknown') {
@@ -202,7 +205,7 @@ function settle(entry: XidEntry, ledger: Ledger, context: LedgerContext): XidEnt
 
   const since = rule.recoveryActionSince;
   const said =
-    !rule.configured &&
+    rule.configured !== true &&
     since !== undefined &&
     (context.driverMajor ?? 0) >= since &&
     recovery.okSinceMs !== null;

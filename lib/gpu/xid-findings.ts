@@ -92,7 +92,7 @@ function ofDevice(
   const wanted = demand === null ? null : recoveryAction(demand.value);
   const concerned =
     demand !== null && (action !== 'watch' || Math.abs(entry.lastAtMs - demand.atMs) <= DEMAND_MS);
-  if (wanted !== null && concerned && !rule.configured) {
+  if (wanted !== null && concerned && rule.configured !== true) {
     ({ action, severity } = wanted);
     remark = `; the driver asks for: ${wanted.name}`;
   } else if (entry.overruled) {
