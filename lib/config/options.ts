@@ -1,5 +1,7 @@
 import type { DialectName } from '../dialects/index.js';
 import type { Details } from '../dialects/view.js';
+import type { GpuAction, GpuSeverity } from '../gpu/actions.js';
+import type { XidOverride } from '../gpu/policy-options.js';
 
 /** Any pino-shaped logger. The library is silent unless one is given. */
 export interface Logger {
@@ -80,6 +82,10 @@ export interface GpuOptions {
   library?: string;
   /** Path of the kernel log; default /dev/kmsg. */
   kmsg?: string;
+  /** By XID: another action, severity or threshold than the catalogue's; see `docs/xid.md`. */
+  xids?: Readonly<Record<number, GpuAction | XidOverride>>;
+  /** By finding code, as `gpu.memory_full`: another severity, or `ignore`. */
+  findings?: Readonly<Record<string, GpuSeverity | 'ignore'>>;
 }
 
 export interface ShutdownOptions {
@@ -115,6 +121,8 @@ export interface Config {
     readonly devices: readonly (number | string)[] | null;
     readonly library: string | null;
     readonly kmsg: string | null;
+    readonly xids: Readonly<Record<number, GpuAction | XidOverride>>;
+    readonly findings: Readonly<Record<string, GpuSeverity | 'ignore'>>;
     readonly cudaVisibleDevices: string | null;
     readonly cudaDeviceOrder: string | null;
     readonly nvidiaVisibleDevices: string | null;

@@ -1,6 +1,8 @@
 import type { DialectName } from '../dialects/index.js';
 import type { Details } from '../dialects/view.js';
 import { InferenceHealthError } from '../errors.js';
+import { checkGpuOverrides } from './gpu-overrides.js';
+import { rejectUnknown, requireObject } from './keys.js';
 import type { Config, HealthOptions, ListenerConfig, ShutdownOptions } from './options.js';
 import { environmentName, OBJECT_OPTIONS, OPTIONS, type OptionSpec, OTHER_ENVIRONMENT } from './schema.js';
 import { didYouMean } from './suggest.js';
@@ -34,7 +36,8 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
   }
   if (options.gpu !== undefined) {
     requireObject('option gpu', options.gpu);
-    rejectUnknown('option gpu', options.gpu, ['mode', 'devices', 'library', 'kmsg']);
+    rejectUnknown('option gpu', options.gpu, ['mode', 'devices', 'library', 'kmsg', 'xids', 'findings']);
+    checkGpuOverrides(options.gpu);
   }
   rejectUnknownEnvironment(environment);
   checkObjects(options);
@@ -72,6 +75,8 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
       devices: get<readonly (number | string)[] | null>('gpu.devices'),
       library: get<string | null>('gpu.library'),
       kmsg: get<string | null>('gpu.kmsg'),
+      xids: { ...options.gpu?.xids },
+      findings: { ...options.gpu?.findings },
       cudaVisibleDevices: environment.CUDA_VISIBLE_DEVICES ?? null,
       cudaDeviceOrder: environment.CUDA_DEVICE_ORDER ?? null,
       nvidiaVisibleDevices: environment.NVIDIA_VISIBLE_DEVICES ?? null,
@@ -86,21 +91,6 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
 
 function knownKeys(names: readonly string[]): string[] {
   return [...new Set(names.map((name) => name.split('.')[0] ?? name))];
-}
-
-function requireObject(where: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid(where, 'an object', value);
-}
-
-function rejectUnknown(where: string, value: object, known: readonly string[]): void {
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue;
-    throw new InferenceHealthError(
-      'ERR_CONFIG_INVALID',
-      `unknown ${where} '${key}'${didYouMean(key, known)}; known: ${known.join(', ')}`,
-    );
-  }
 }
 
 function rejectUnknownEnvironment(environment: Environment): void {

@@ -71,7 +71,11 @@ const gpu =
     : createGpuWatch(addon.gpu, config.gpu, loadGpuJudge);
 function loadGpuJudge(): GpuJudge {
   const { createGpuJudge } = require('./gpu-judge.js') as typeof import('./gpu-judge.js');
-  return createGpuJudge(addon.gpu as NativeGpu, config, () => requests.read(evaluator.moment.monoMs).active);
+  return createGpuJudge(addon.gpu as NativeGpu, config, () => {
+    // Nothing counted at all means that the load is unknown, not that it is nothing.
+    const { active, total } = requests.read(evaluator.moment.monoMs);
+    return total === 0 ? null : active;
+  });
 }
 const evaluator = createEvaluator({
   source: addon,

@@ -11,6 +11,8 @@ import type { GpuJudge } from './gpu-watch.js';
 function policyOf(config: Config['gpu']): GpuPolicy {
   return {
     ...DEFAULT_GPU_POLICY,
+    xids: config.xids,
+    findings: config.findings,
     mode: config.mode === 'required' ? 'required' : 'auto',
     visible: {
       devices: config.devices ?? undefined,
@@ -21,8 +23,8 @@ function policyOf(config: Config['gpu']): GpuPolicy {
   };
 }
 
-/** @param inFlight requests in flight now, for the trend of a leak. */
-export function createGpuJudge(native: NativeGpu, config: Config, inFlight: () => number): GpuJudge {
+/** @param inFlight requests in flight now, null where none is tracked, for the trend of a leak. */
+export function createGpuJudge(native: NativeGpu, config: Config, inFlight: () => number | null): GpuJudge {
   const reader = createGpuReader(native);
   let state = initialGpuState(policyOf(config.gpu));
 

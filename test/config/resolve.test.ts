@@ -81,6 +81,8 @@ describe('the configuration', () => {
     [{ port: '8081' }, /option port: expected an integer.*received "8081"/],
     [{ port: 1.5 }, /option port/],
     [{ prot: 1 }, /unknown option 'prot' \(did you mean port\?\)/],
+    [{ hots: 1 }, /unknown option 'hots' \(did you mean host\?\)/],
+    [{ foo: 1 }, /unknown option 'foo'$/],
     [
       { memory: { degradedPercnt: 3 } },
       /unknown option memory 'degradedPercnt' \(did you mean degradedPercent\?\)/,
@@ -106,6 +108,16 @@ describe('the configuration', () => {
     [{ registry: {} }, /option registry: expected an object with metrics\(\)/],
     [{ signal: 1 }, /option signal: expected an AbortSignal/],
     [{ root: 'a\0b' }, /option root/],
+    [{ gpu: { mode: 'on' } }, /option gpu.mode: expected 'auto' or 'off' or 'required'/],
+    [{ gpu: { device: [0] } }, /unknown option gpu 'device' \(did you mean devices\?\)/],
+    [{ gpu: { devices: [-1] } }, /option gpu.devices: expected an array of GPU indices and UUIDs/],
+    [{ gpu: { xids: { 79: 'explode' } } }, /option gpu.xids\[79\]: expected ignore, watch, restart/],
+    [
+      { gpu: { xids: { 79: { actoin: 'reset' } } } },
+      /unknown option gpu.xids\[79\] 'actoin' \(did you mean action\?\)/,
+    ],
+    [{ gpu: { findings: { 'gpu.memory_full': 'fine' } } }, /expected degraded, unhealthy, ignore/],
+    [{ onGpuFailure: 'panic' }, /option onGpuFailure/],
   ])('refuses %j and says why', (options, expected) => {
     expect(problem(options)).toMatch(expected);
   });
@@ -122,6 +134,7 @@ describe('the configuration', () => {
       '1',
       /unknown environment variable INFERENCE_HEALTH_PROT \(did you mean INFERENCE_HEALTH_PORT\?\)/,
     ],
+    ['INFERENCE_HEALTH_FOO', '1', /unknown environment variable INFERENCE_HEALTH_FOO$/],
     ['INFERENCE_HEALTH_DEGRADED_OK', 'maybe', /expected true or false, received "maybe"/],
     ['INFERENCE_HEALTH_LISTENERS', 'here:there', /expected host:port or unix:\/path/],
   ])('refuses %s=%s and names the variable', (name, value, expected) => {

@@ -1,0 +1,18 @@
+import { InferenceHealthError } from '../errors.js';
+import { didYouMean } from './suggest.js';
+import { invalid } from './values.js';
+
+export function requireObject(where: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(where, 'an object', value);
+}
+
+export function rejectUnknown(where: string, value: object, known: readonly string[]): void {
+  for (const key of Object.keys(value)) {
+    if (known.includes(key)) continue;
+    throw new InferenceHealthError(
+      'ERR_CONFIG_INVALID',
+      `unknown ${where} '${key}'${didYouMean(key, known)}; known: ${known.join(', ')}`,
+    );
+  }
+}
