@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { INTERNAL_ERROR, OTHER_PATH } from './reply.js';
+import { INTERNAL_ERROR, MOST_LATE, OTHER_PATH, TOO_MANY_LATE } from './reply.js';
 import { safeReport } from './report.js';
 import type { ProbeReply, ProbeRequest, ProbeRoute, ProbeRoutes, ProbeServerOptions } from './server.js';
 import { createTurnBudget } from './turn-budget.js';
@@ -9,6 +9,8 @@ import { createTurnBudget } from './turn-budget.js';
 interface Endpoint {
   readonly path: string;
   readonly route: ProbeRoute;
+  /** Whether it has answered later before. */
+  isLate: boolean;
   head: Head;
   source: Uint8Array | null;
   bytes: Buffer;
@@ -77,7 +79,7 @@ export function routeHttp(
         closing.add(socket);
       }
       endpoint = find(request);
-      const reply = endpoint.route(probeRequest);
+      const reply = endpoint.isLate && late.size >= MOST_LATE ? TOO_MANY_LATE : endpoint.route(probeRequest);
       if (reply instanceof Promise) answerLater(endpoint, socket, response, reply, startedAt);
       else answer(endpoint, response, reply, startedAt);
     } catch (error) {
@@ -99,6 +101,7 @@ export function routeHttp(
     promise: Promise<ProbeReply>,
     startedAt: number,
   ): void {
+    endpoint.isLate = true;
     late.add(socket);
     response.once('finish', () => late.delete(socket));
     promise
@@ -124,7 +127,7 @@ export function routeHttp(
 }
 
 function endpointOf(path: string, route: ProbeRoute): Endpoint {
-  return { path, route, head: headOf(INTERNAL_ERROR), source: null, bytes: Buffer.alloc(0) };
+  return { path, route, isLate: false, head: headOf(INTERNAL_ERROR), source: null, bytes: Buffer.alloc(0) };
 }
 
 /** The path of a request target in origin form (`/a?b`) or absolute form (`http://host/a?b`); nothing is decoded. */
@@ -146,12 +149,16 @@ function queryOf(target: string): string {
 function write(endpoint: Endpoint, response: ServerResponse, reply: ProbeReply): void {
   const { body, length } = reply;
   if (!isHeadOf(endpoint.head, reply)) endpoint.head = headOf(reply);
+  const { head } = endpoint;
+  response.writeHead(head.code, head.reason, head.fields);
+  if (endpoint.isLate) {
+    response.end(Buffer.from(body.buffer, body.byteOffset, length));
+    return;
+  }
   if (endpoint.source !== body) {
     endpoint.source = body;
     endpoint.bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   }
-  const { head } = endpoint;
-  response.writeHead(head.code, head.reason, head.fields);
   // The next call writes into the same buffer, so the bytes are copied; as a Latin-1 string, which is byte for byte the
   // body, node:http sends them in one write together with the header.
   response.end(endpoint.bytes.toString('latin1', 0, length), 'latin1');

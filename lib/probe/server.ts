@@ -1,6 +1,9 @@
 import type { ErrorCode } from '../errors.js';
 
-/** What a route answers. One object per route is reused for ever: a server must have read it before the next call. */
+/**
+ * What a route answers. One object per route is reused for ever: a server must have read it before the next call.
+ * Bodies that come later are not written again, since answers that overlap share them.
+ */
 export interface ProbeReply {
   /** Status code and reason text, for example `200 OK`. */
   statusLine: string;
@@ -10,7 +13,7 @@ export interface ProbeReply {
   allow: string | null;
   /** Seconds for `Retry-After`, else null. */
   retryAfter: string | null;
-  /** Bytes `0 … length` are the body; the buffer is written again by the next call. */
+  /** Bytes `0 … length` are the body; the buffer is written again by the next call, unless it came later. */
   body: Uint8Array;
   length: number;
 }

@@ -3,7 +3,7 @@ import { lacksAddressFamily, listenHosts } from './listen-host.js';
 import type { ListenResult, ListenTarget, ProbeRoutes, ProbeServer, ProbeServerOptions } from './server.js';
 import { claimUnixSocket } from './unix-socket.js';
 import { bindTcp, bindUnix } from './uws-bind.js';
-import { routeUws } from './uws-routes.js';
+import { type LateAnswers, routeUws } from './uws-routes.js';
 import type { UwsApp, UwsModule, UwsResponse } from './uws-types.js';
 
 interface Listener {
@@ -21,6 +21,7 @@ interface Listener {
 export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}): ProbeServer {
   uws._cfg?.('silent');
   const listeners = new Set<Listener>();
+  const late: LateAnswers = { count: 0 };
   let connections = 0;
   let isClosed = false;
 
@@ -31,7 +32,7 @@ export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}
   function newApp(routes: ProbeRoutes): UwsApp {
     const app = uws.App();
     app.filter(countConnection);
-    routeUws(app, routes, options.onError);
+    routeUws(app, routes, options.onError, late);
     return app;
   }
 

@@ -82,7 +82,7 @@ describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
     'that leave before a late answer disturb nobody and are not counted',
     on(async (server) => {
       for (const how of ['reset', undefined] as const) {
-        const gone = await Promise.all(Array.from({ length: 20 }, () => openRaw(server.port)));
+        const gone = await Promise.all(Array.from({ length: 16 }, () => openRaw(server.port)));
         for (const client of gone) client.send(request('GET', '/later?150'));
         await new Promise((resolve) => setTimeout(resolve, 50));
         for (const client of gone) client.close(how);
@@ -121,6 +121,55 @@ describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
       impatient.close();
       expect((await exchange(server.port, request('GET', '/live'))).body).toContain('"call":1');
       expect(await server.errors()).toEqual([]);
+      await untilNoneIsOpen(server);
+    }),
+  );
+
+  test(
+    'of which 16 wait for a late answer leave 503 with Retry-After to the next, until one has left or is served',
+    on(async (server) => {
+      const { port } = server;
+      const waiting = await Promise.all(Array.from({ length: 16 }, () => openRaw(port)));
+      for (const client of waiting) client.send(request('GET', '/later?1500'));
+      await vi.waitFor(async () => {
+        expect(await exchange(port, request('GET', '/later?0'))).toMatchObject({ status: 503, body: '' });
+      });
+      const refused = await exchange(port, request('GET', '/later?0'));
+      expect(refused.headers).toMatchObject({ 'retry-after': '1', 'cache-control': 'no-store' });
+      expect((await exchange(port, request('GET', '/live'))).status).toBe(200);
+      waiting.pop()?.close('reset');
+      await vi.waitFor(async () => {
+        expect((await exchange(port, request('GET', '/later?0'))).body).toBe('later');
+      });
+      for (const client of waiting) expect((await client.response()).body).toBe('later');
+      for (const client of waiting) client.send(request('GET', '/later?10'));
+      for (const client of waiting) expect((await client.response()).body).toBe('later');
+      for (const client of waiting) client.close();
+      expect(await server.errors()).toEqual([]);
+    }),
+  );
+
+  test(
+    'that do not read a late answer share its bytes, count as waiting and are served once they read',
+    on(async (server) => {
+      const { port } = server;
+      const before = await server.rss();
+      const deaf = await Promise.all(Array.from({ length: 16 }, () => openRaw(port)));
+      for (const client of deaf) {
+        client.socket.pause();
+        client.send(request('GET', '/later-huge'));
+      }
+      await vi.waitFor(async () => {
+        expect((await exchange(port, request('GET', '/later?0'))).status).toBe(503);
+      });
+      expect((await server.rss()) - before).toBeLessThan(100 << 20);
+      for (const client of deaf.splice(2)) client.close('reset');
+      for (const client of deaf) client.socket.resume();
+      for (const client of deaf) expect((await client.response()).body.length).toBe(16 << 20);
+      for (const client of deaf) client.close();
+      await vi.waitFor(async () => {
+        expect((await exchange(port, request('GET', '/later?0'))).status).toBe(200);
+      });
       await untilNoneIsOpen(server);
     }),
   );

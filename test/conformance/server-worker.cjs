@@ -36,6 +36,7 @@ const always = (statusLine, contentType, text, extra) => {
 
 const later = replyOf('200 OK', 'text/plain', 'later');
 const bigReply = replyOf('200 OK', 'text/plain', 'x'.repeat(4 * 1024 * 1024));
+const hugeReply = { ...later, body: Buffer.alloc(16 << 20, 'x'), length: 16 << 20 };
 const paths = new Map([
   ['/live', live],
   ['/echo', echo],
@@ -50,6 +51,7 @@ const paths = new Map([
       return bigReply;
     },
   ],
+  ['/later-huge', () => Promise.resolve(hugeReply)],
   ['/medium', always('200 OK', 'text/plain', 'x'.repeat(64 * 1024))],
   [
     '/later',
