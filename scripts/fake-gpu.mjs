@@ -84,6 +84,7 @@ function runProgram(values, [command, ...args]) {
     // Standard input carries our commands.
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
+      INFERENCE_HEALTH_GPU_KMSG: fake.kmsg.path,
       ...process.env,
       LD_LIBRARY_PATH: libraries,
       FAKE_NVML_CONTROL: fake.control,

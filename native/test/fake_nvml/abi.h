@@ -68,7 +68,7 @@ typedef struct {
   uint32_t fieldId, scopeId;
   int64_t timestamp, latencyUsec;
   int32_t valueType;
-  nvmlReturn nvmlReturn;
+  nvmlReturn result;
   FieldNumber value;
 } FieldValue;
 typedef struct { nvmlDevice device; uint64_t eventType, eventData; uint32_t gpuInstanceId, computeInstanceId; } EventData;

@@ -90,7 +90,7 @@ static bool overridden(FakeControl* shared, int slot, FieldValue* item) {
     const int64_t device = GET(one->device), scope = GET(one->scopeId);
     if (GET(one->used) == 0 || GET(one->fieldId) != (int64_t)item->fieldId) continue;
     if ((device >= 0 && device != slot) || (scope >= 0 && scope != (int64_t)item->scopeId)) continue;
-    item->nvmlReturn = (nvmlReturn)GET(one->returnCode);
+    item->result = (nvmlReturn)GET(one->returnCode);
     put(item, (int)GET(one->valueType), GET(one->value));
     return true;
   }
@@ -105,7 +105,7 @@ SINCE_470 nvmlReturn nvmlDeviceGetFieldValues(nvmlDevice device, int count, Fiel
       clock_gettime(CLOCK_REALTIME, &now);
       items[index].timestamp = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
       items[index].latencyUsec = 1;
-      if (!overridden(call.shared, call.slot, &items[index])) items[index].nvmlReturn = answer(self, &items[index]);
+      if (!overridden(call.shared, call.slot, &items[index])) items[index].result = answer(self, &items[index]);
     }
   });
 }
