@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, ListenOptions, Socket } from 'node:net';
+import { connectionLimit } from './connection-limit.js';
 import { refuse } from './http-refuse.js';
 import { routeHttp } from './http-routes.js';
 import { closedFailure, failureFromErrno } from './listen-failure.js';
@@ -26,6 +27,7 @@ export function createHttpServer(options: ProbeServerOptions = {}): ProbeServer 
   const listeners = new Set<Listener>();
   const sockets = new Set<Socket>();
   const late = new Set<Socket>();
+  const limit = connectionLimit();
   let isClosed = false;
 
   async function listen(target: ListenTarget, routes: ProbeRoutes): Promise<ListenResult> {
@@ -106,6 +108,11 @@ export function createHttpServer(options: ProbeServerOptions = {}): ProbeServer 
     server.on('checkExpectation', handle);
     server.on('clientError', refuse);
     server.on('connection', (socket: Socket) => {
+      // `maxConnections` would count each listener by itself.
+      if (sockets.size >= limit) {
+        socket.destroy();
+        return;
+      }
       sockets.add(socket);
       socket.once('close', () => {
         sockets.delete(socket);

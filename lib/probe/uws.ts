@@ -1,3 +1,4 @@
+import { connectionLimit } from './connection-limit.js';
 import { closedFailure, failureFromErrno } from './listen-failure.js';
 import { lacksAddressFamily, listenHosts } from './listen-host.js';
 import type { ListenResult, ListenTarget, ProbeRoutes, ProbeServer, ProbeServerOptions } from './server.js';
@@ -21,12 +22,14 @@ interface Listener {
 export function createUwsServer(uws: UwsModule, options: ProbeServerOptions = {}): ProbeServer {
   uws._cfg?.('silent');
   const listeners = new Set<Listener>();
+  const limit = connectionLimit();
   const late: LateAnswers = { count: 0 };
   let connections = 0;
   let isClosed = false;
 
-  function countConnection(_response: UwsResponse, change: number): void {
+  function countConnection(response: UwsResponse, change: number): void {
     connections += change;
+    if (change > 0 && connections > limit) response.close();
   }
 
   function newApp(routes: ProbeRoutes): UwsApp {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
+import { connectionLimit } from '../../lib/probe/connection-limit.js';
 import { ENGINES, type TestServer, withProbeServer } from './probe-server.js';
 import { exchange, openRaw, type RawClient, request } from './raw-client.js';
 
@@ -16,11 +16,8 @@ function randomBytes(seed: number, length: number): Buffer {
   );
 }
 
-/** Client and server share this process, so each connection takes two descriptors. */
-function idleConnections(): number {
-  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
-  return Math.min(5_000, Math.floor((Number(limit ?? 1024) - 200) / 2));
-}
+/** 5,000 where this process may open 20,000 files: the server takes no more than its share of them. */
+const idleConnections = () => Math.min(5_000, connectionLimit() - 50);
 
 const untilNoneIsOpen = (server: TestServer) =>
   vi.waitFor(async () => expect(await server.connections()).toBe(0), { timeout: 10_000, interval: 20 });
