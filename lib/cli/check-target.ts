@@ -12,6 +12,7 @@ export interface Target {
 /** `http://host:port[/path]`, `host:port[/path]` or `unix:/path`; `path` is asked where the URL has none. */
 export function targetOfUrl(url: string, path: string): Target {
   if (url.startsWith('unix:')) return unixTarget(url.slice('unix:'.length), path);
+  if (/^\.{0,2}\//.test(url)) throw new Error(`${url} is a path; a unix socket is written unix:${url}`);
   let parsed: URL;
   try {
     parsed = new URL(url.includes('://') ? url : `http://${url}`);

@@ -124,6 +124,7 @@ describe('check', () => {
     [['http://:::'], /expected http:\/\/host:port\[\/path\] or unix:\/path, received "http:\/\/:::"/],
     [['127.0.0.1:1'], /nothing listens there \(ECONNREFUSED\)/],
     [['localhost:1'], /nothing listens there \(ECONNREFUSED\)/],
+    [['/tmp/x.sock'], /\/tmp\/x\.sock is a path; a unix socket is written unix:\/tmp\/x\.sock/],
     [['unix:/nowhere'], /there is no such socket \(ENOENT\)/],
   ])('fails with 1, never 2 or 64, for %j', async (args, message) => {
     const { code, stdout, stderr } = await check(args);

@@ -82,7 +82,7 @@ describe('the configuration', () => {
     [{ port: 1.5 }, /option port/],
     [{ prot: 1 }, /unknown option 'prot' \(did you mean port\?\)/],
     [{ hots: 1 }, /unknown option 'hots' \(did you mean host\?\)/],
-    [{ foo: 1 }, /unknown option 'foo'$/],
+    [{ foo: 1 }, /unknown option 'foo'; known: port, /],
     [
       { memory: { degradedPercnt: 3 } },
       /unknown option memory 'degradedPercnt' \(did you mean degradedPercent\?\)/,
