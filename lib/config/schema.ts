@@ -47,8 +47,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     name: 'listeners',
     kind: { type: 'listeners' },
     fallback: null,
-    meaning:
-      'several listeners instead of `port` and `host`; as a variable: `127.0.0.1:8081,unix:/run/health.sock`',
+    meaning: 'several listeners instead of `port` and `host`, as `127.0.0.1:8081,unix:/run/health.sock`',
   },
   {
     name: 'httpEngine',

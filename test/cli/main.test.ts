@@ -33,6 +33,7 @@ describe('inference-health', () => {
     expect([code, stderr]).toEqual([0, '']);
     for (const { name } of FLAG_OPTIONS) expect(stdout).toContain(`  ${flagName(name)}`);
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+    expect(stdout).not.toMatch(/as a variable:/);
     expect(await cli('serve', '--port', '1', '-h')).toMatchObject({ code: 0, stdout });
   });
 
