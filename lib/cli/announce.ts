@@ -1,4 +1,5 @@
 import type { Health } from '../lifecycle/health.js';
+import { urlOf } from '../probe/listener-url.js';
 import type { BoundListener } from '../probe/server.js';
 import type { Paint } from './terminal.js';
 
@@ -9,13 +10,6 @@ const ROUTES: readonly (readonly [string, string])[] = [
   ['/livez /readyz /startupz', 'for Kubernetes; ?verbose lists the components'],
   ['/metrics', 'Prometheus'],
 ];
-
-/** Where a listener is reached from this machine. */
-export function urlOf(listener: BoundListener): string {
-  if (listener.kind === 'unix') return `unix:${listener.path}`;
-  const host = listener.host.includes(':') ? `[${listener.host}]` : listener.host;
-  return `http://${host}:${listener.port}`;
-}
 
 function tryLine(listener: BoundListener | undefined): string {
   if (listener === undefined) return '';
@@ -29,7 +23,9 @@ export function announcement(health: Health, paint: Paint | null): string {
   const { listeners, httpEngine, native } = health;
   if (paint === null) {
     const urls = listeners.map(urlOf);
-    return `${JSON.stringify({ level: 'info', time: new Date().toISOString(), urls, httpEngine, native, msg: 'serving' })}\n`;
+    const { pid } = process;
+    const time = new Date().toISOString();
+    return `${JSON.stringify({ level: 'info', time, pid, urls, httpEngine, native, msg: 'serving' })}\n`;
   }
   const width = Math.max(...ROUTES.map(([path]) => path.length));
   const lines = [

@@ -1,4 +1,5 @@
 import type { Logger } from '../config/options.js';
+import { textsOf } from '../log-texts.js';
 import { writeStderr } from '../stderr.js';
 import type { Color, Paint } from './terminal.js';
 
@@ -8,15 +9,23 @@ const COLORS = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as c
 >;
 type Level = keyof typeof COLORS;
 
-/** The log of `serve` on standard error: lines for people on a terminal (`paint` given), JSON lines elsewhere. */
+/**
+ * The log of `serve` on standard error: lines for people on a terminal (`paint` given), JSON lines elsewhere, there with
+ * one for each line of a longer text.
+ */
 export function createServeLog(paint: Paint | null): Logger {
   const write = (level: Level, fields: object, message = ''): void => {
     const now = new Date();
-    writeStderr(
-      paint === null
-        ? JSON.stringify({ level, time: now.toISOString(), ...fields, msg: message })
-        : `${paint('dim', now.toTimeString().slice(0, 8))} ${paint(COLORS[level], level.padEnd(5))} ${message}${inWords(fields, paint)}`,
-    );
+    if (paint === null) {
+      const time = now.toISOString();
+      const { texts, rest } = textsOf(fields);
+      writeStderr(JSON.stringify({ level, time, ...rest, msg: message }));
+      for (const msg of texts.flatMap((text) => text.split('\n')))
+        writeStderr(JSON.stringify({ level, time, msg }));
+    } else {
+      const clock = paint('dim', now.toTimeString().slice(0, 8));
+      writeStderr(`${clock} ${paint(COLORS[level], level.padEnd(5))} ${message}${inWords(fields, paint)}`);
+    }
   };
   return {
     debug: (fields, message) => write('debug', fields, message),
@@ -28,11 +37,9 @@ export function createServeLog(paint: Paint | null): Logger {
 
 /** ` name=value` for each field; a text of several lines (a help page, a stack) below the line. */
 function inWords(fields: object, paint: Paint): string {
-  const inline: string[] = [];
-  const below: string[] = [];
-  for (const [name, value] of Object.entries(fields)) {
-    if (typeof value === 'string' && value.includes('\n')) below.push(`\n${value.replace(/^/gm, '  ')}`);
-    else inline.push(` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  }
-  return paint('dim', inline.join('')) + below.join('');
+  const { texts, rest } = textsOf(fields);
+  const inline = Object.entries(rest).map(
+    ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  return paint('dim', inline.join('')) + texts.map((text) => `\n${text.replace(/^/gm, '  ')}`).join('');
 }

@@ -35,11 +35,6 @@ export async function serve(args: readonly string[]): Promise<number | undefined
   announceOnce(health, () =>
     stdout.write(announcement(health, stdout.isTTY ? painter(usesColor(stdout, env)) : null)),
   );
-  let wasReady: boolean | null = null;
-  health.on('status', (status) => {
-    logger.info(fieldsOf(status), status.ready === wasReady ? 'status changed' : readiness(status));
-    wasReady = status.ready;
-  });
   return undefined;
 }
 
@@ -55,14 +50,6 @@ function announceOnce(health: Health, announce: () => void): void {
   };
   const fallback = setTimeout(finish, ANNOUNCE_AFTER_MS);
   health.on('status', onStatus);
-}
-
-function readiness({ ready }: HealthStatus): string {
-  return ready ? 'ready' : 'not ready';
-}
-
-function fieldsOf({ phase, ready, health, reasons }: HealthStatus): object {
-  return { phase, ready, health, reasons: reasons.map(({ code }) => code) };
 }
 
 function exitCodeOf(error: unknown): number {

@@ -1,15 +1,17 @@
 import cluster from 'node:cluster';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HealthOptions, Logger } from '../config/options.js';
+import type { HealthOptions } from '../config/options.js';
 import { startWith } from '../lifecycle/start.js';
+import { urlOf } from '../probe/listener-url.js';
 import { isLauncher, OWNER, ownerMark, whyNotHere } from './inheritance.js';
+import { createRegisterLog } from './log.js';
 import { say } from './say.js';
 
 /**
  * Starts health for this process from its environment and counts every node:http request, unless health belongs
  * elsewhere: a child of a process that serves it, and a cluster worker, only with a port of their own. Whatever goes
- * wrong, the application starts: there is a line on standard error, and no exit code.
+ * wrong, the application starts: a line on standard error says it, as it says where health listens, and no exit code does.
  */
 export function register(): void {
   if (isLauncher(process.argv[1]) || isOwnCommand(process.argv[1])) return;
@@ -23,25 +25,22 @@ export function register(): void {
     return;
   }
   process.env[OWNER] = ownerMark(process.pid, process.env);
-  startWith(options(), { countHttp: true, yieldsExit: true }).catch((error: unknown) => {
-    delete process.env[OWNER];
-    say(
-      `not started: ${error instanceof Error ? error.message : String(error)}; the application runs without it`,
-    );
-  });
+  startWith(options(), { countHttp: true, yieldsExit: true }).then(
+    ({ listeners }) => say(`health on ${listeners.map(urlOf).join(', ')}`),
+    (error: unknown) => {
+      delete process.env[OWNER];
+      const why = (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
+      say(`not started: ${why}; the application runs without it`);
+    },
+  );
 }
 
 /** As for `serve`: signals drain, unless the environment says otherwise. */
 function options(): HealthOptions {
   const isTold = (process.env.INFERENCE_HEALTH_SHUTDOWN ?? '').trim() !== '';
+  const logger = createRegisterLog(say);
   return isTold ? { logger } : { logger, shutdown: true };
 }
-
-const ignore = (): void => undefined;
-const tell = (fields: object, message = ''): void => {
-  say(Object.keys(fields).length > 0 ? `${message} ${JSON.stringify(fields)}` : message);
-};
-const logger: Logger = { debug: ignore, info: ignore, warn: tell, error: tell };
 
 function isAlive(pid: number): boolean {
   try {

@@ -84,16 +84,37 @@ describe('serve', () => {
   it('writes JSON only where no terminal is: where it serves on standard output, the log on standard error', async () => {
     await withProgram([...SERVE, '--port', '0'], {}, async (program) => {
       await program.logs(/"msg":"ready"/);
+      await program.prints(/"msg":"serving"/);
       const lines = jsonLines(program.stdout());
-      expect(lines).toEqual([expect.objectContaining({ level: 'info', msg: 'serving' })]);
+      expect(lines).toEqual([
+        expect.objectContaining({ level: 'info', pid: program.process.pid, msg: 'serving' }),
+      ]);
       const [url = ''] = lines[0]!.urls as string[];
       expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
       expect((await fetch(`${url}/health/ready`)).status).toBe(200);
       for (const line of jsonLines(program.stderr())) {
-        expect(line).toMatchObject({ level: 'info', time: expect.any(String), msg: expect.any(String) });
+        expect(line).toMatchObject({ time: expect.any(String), msg: expect.any(String) });
+        expect(line.level).toBe(line.msg === 'not ready' || line.ready === false ? 'warn' : 'info');
       }
       expect(program.stdout() + program.stderr()).not.toContain('\x1b[');
     });
+  });
+
+  it('logs a text of several lines as lines, in JSON one for each', async () => {
+    const log = (paint: string) =>
+      run([
+        process.execPath,
+        '-e',
+        `require('./dist/cjs/cli/serve-log.js').createServeLog(${paint}).warn({ abi: 1, report: 'no addon\\nTried:' }, 'not loaded')`,
+      ]);
+    expect((await log('(_color, text) => text')).stderr).toMatch(
+      /^[\d:]{8} warn {2}not loaded abi=1\n {2}no addon\n {2}Tried:\n$/,
+    );
+    expect(jsonLines((await log('null')).stderr)).toMatchObject([
+      { level: 'warn', abi: 1, msg: 'not loaded' },
+      { level: 'warn', msg: 'no addon' },
+      { level: 'warn', msg: 'Tried:' },
+    ]);
   });
 
   it.each(['auto', 'off'])('is ready when it says where it serves, with native %s', async (native) => {
