@@ -164,7 +164,7 @@ parentPort?.on('message', (message: ToProbe) => {
       publishNow();
       break;
     case 'scrape':
-      agent.renderMetrics(collect()).then(
+      agent.renderMetrics(collect).then(
         (body) => send({ type: 'metrics', id: message.id, body }),
         () => send({ type: 'metrics', id: message.id, body: null }),
       );
@@ -192,7 +192,7 @@ const collect = () =>
 async function start(): Promise<void> {
   const loaded = loadHttpEngine(config.httpEngine, { onError });
   engine = loaded;
-  const metrics = createMetricsRoute(() => agent.renderMetrics(collect()));
+  const metrics = createMetricsRoute(() => agent.renderMetrics(collect));
   const listeners: BoundListener[] = [];
   evaluator.update();
   for (const listener of config.listeners) {

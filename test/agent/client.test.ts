@@ -116,21 +116,42 @@ describe('a scrape', () => {
     const before = threadCount();
     const { agent } = startAgent();
     expect(threadCount()).toBe(before);
-    const text = decode(await agent.renderMetrics(metricsInput()));
+    const text = decode(await agent.renderMetrics(metricsInput));
     expect(threadCount()).toBeGreaterThan(before);
     expect(promtoolComplaint(text)).toBeNull();
     expect(samplesOf(text, 'inference_health_agent_restarts_total').get('')).toBe(0);
     expect(agent.restarts()).toBe(0);
   });
 
-  test('shares its answer with those that arrive while it is under way', async () => {
+  test('shares its answer with those that arrive while it is under way or within 250 ms of it', async () => {
     const { agent } = startAgent();
-    const first = agent.renderMetrics(metricsInput());
-    expect(agent.renderMetrics(metricsInput())).toBe(first);
-    await first;
-    const second = agent.renderMetrics(metricsInput());
-    expect(second).not.toBe(first);
-    await second;
+    let collected = 0;
+    const collect = () => {
+      collected += 1;
+      return metricsInput();
+    };
+    const first = agent.renderMetrics(collect);
+    expect(agent.renderMetrics(collect)).toBe(first);
+    const body = await first;
+    const endedAt = performance.now();
+    let again = await agent.renderMetrics(collect);
+    expect(again).toBe(body);
+    expect(collected).toBe(1);
+    while (again === body) {
+      await sleep(5);
+      again = await agent.renderMetrics(collect);
+    }
+    expect(performance.now() - endedAt).toBeGreaterThan(245);
+    expect(collected).toBe(2);
+  });
+
+  test('whose input cannot be taken rejects, and the next one is tried afresh', async () => {
+    const { agent } = startAgent();
+    const broken = agent.renderMetrics(() => {
+      throw new Error('no input');
+    });
+    await expect(broken).rejects.toThrow('no input');
+    expect(decode(await agent.renderMetrics(metricsInput))).toContain('inference_health_live');
   });
 
   test('is answered while the main thread is blocked from before the agent thread exists', async () => {
@@ -140,9 +161,9 @@ describe('a scrape', () => {
 
   test('that cannot be rendered fails alone, and the thread lives on', async () => {
     const { agent, notices } = startAgent();
-    await expect(agent.renderMetrics({ ...metricsInput(), probe: null } as never)).rejects.toThrow();
+    await expect(agent.renderMetrics(() => ({ ...metricsInput(), probe: null }) as never)).rejects.toThrow();
     expect(notices.join()).toContain('agent thread:');
-    await agent.renderMetrics(metricsInput());
+    await agent.renderMetrics(metricsInput);
     expect(agent.restarts()).toBe(0);
   });
 });
@@ -152,7 +173,7 @@ describe('when the agent thread dies', () => {
     'in the middle of a scrape (%s), a new one answers that scrape',
     async (by) => {
       const { agent, notices } = startMortal(1, by);
-      const text = decode(await agent.renderMetrics(metricsInput()));
+      const text = decode(await agent.renderMetrics(metricsInput));
       expect(agent.restarts()).toBe(1);
       expect(samplesOf(text, 'inference_health_agent_restarts_total').get('')).toBe(1);
       expect(notices.join()).toContain(by === 'throw' ? 'agent gave up' : 'exit code 7');
@@ -161,8 +182,8 @@ describe('when the agent thread dies', () => {
 
   test('twice over one scrape, that scrape fails and a later one is answered', async () => {
     const { agent } = startMortal(2, 'exit');
-    await expect(agent.renderMetrics(metricsInput())).rejects.toThrow('died');
-    expect(decode(await agent.renderMetrics(metricsInput()))).toContain('inference_health_live');
+    await expect(agent.renderMetrics(metricsInput)).rejects.toThrow('died');
+    expect(decode(await agent.renderMetrics(metricsInput))).toContain('inference_health_live');
     expect(agent.restarts()).toBe(2);
   });
 
@@ -171,7 +192,7 @@ describe('when the agent thread dies', () => {
     const until = performance.now() + 1500;
     let scrapes = 0;
     while (performance.now() < until) {
-      await expect(agent.renderMetrics(metricsInput())).rejects.toThrow();
+      await expect(agent.renderMetrics(metricsInput)).rejects.toThrow();
       scrapes += 1;
       await sleep(1);
     }
@@ -181,7 +202,7 @@ describe('when the agent thread dies', () => {
 
   test('because its file is missing, scrapes fail and nothing is thrown', async () => {
     const { agent } = startAgent({ entry: '/nowhere/entry.js' });
-    await expect(agent.renderMetrics(metricsInput())).rejects.toThrow();
+    await expect(agent.renderMetrics(metricsInput)).rejects.toThrow();
   });
 });
 
@@ -189,17 +210,17 @@ describe('when the agent thread hangs', () => {
   test('a scrape fails at its deadline, and after the second the thread is replaced', async () => {
     const { agent, notices } = startMortal(1, 'hang', { deadlineMs: 1000 });
     const startedAt = performance.now();
-    await expect(agent.renderMetrics(metricsInput())).rejects.toThrow('within 1000 ms');
+    await expect(agent.renderMetrics(metricsInput)).rejects.toThrow('within 1000 ms');
     expect(performance.now() - startedAt).toBeGreaterThan(990);
-    await expect(agent.renderMetrics(metricsInput())).rejects.toThrow('within 1000 ms');
+    await expect(agent.renderMetrics(metricsInput)).rejects.toThrow('within 1000 ms');
     expect(notices.join()).toContain('no answer within 1000 ms, 2 times');
-    expect(decode(await agent.renderMetrics(metricsInput()))).toContain('inference_health_live');
+    expect(decode(await agent.renderMetrics(metricsInput))).toContain('inference_health_live');
     expect(agent.restarts()).toBe(1);
   });
 
   test('the route answers 503 with one line and Retry-After', async () => {
     const { agent } = startMortal(1, 'hang', { deadlineMs: 300 });
-    const route = createMetricsRoute(() => agent.renderMetrics(metricsInput()));
+    const route = createMetricsRoute(() => agent.renderMetrics(metricsInput));
     const reply = await route({ query: () => '', accept: () => '' });
     expect(reply).toMatchObject({ statusLine: '503 Service Unavailable', retryAfter: '1' });
     expect(decode(reply.body.subarray(0, reply.length))).toMatch(/^metrics are not available.*\n$/);
@@ -210,13 +231,13 @@ describe('the end', () => {
   test('a scrape under way rejects with ERR_CLOSED, and so do later ones', async () => {
     const { agent } = startMortal(1, 'hang');
     const before = threadCount();
-    const scrape = agent.renderMetrics(metricsInput());
+    const scrape = agent.renderMetrics(metricsInput);
     scrape.catch(() => undefined);
     await until(() => threadCount() > before);
     await agent.close();
     await agent.close();
     await expect(scrape).rejects.toMatchObject({ code: 'ERR_CLOSED' });
-    await expect(agent.renderMetrics(metricsInput())).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await expect(agent.renderMetrics(metricsInput)).rejects.toMatchObject({ code: 'ERR_CLOSED' });
     await until(() => threadCount() <= before);
   });
 
@@ -275,7 +296,7 @@ describe('metrics of the application', () => {
     const { agent, notices, kill } = startMortal(0, 'exit', { onAppPort: (port) => app.attach(port) });
     let text = '';
     const scrape = async () => {
-      text = decode(await agent.renderMetrics(metricsInput()));
+      text = decode(await agent.renderMetrics(metricsInput));
       return text.includes('app_level 5');
     };
     await until(scrape);
@@ -284,8 +305,10 @@ describe('metrics of the application', () => {
     expect(promtoolComplaint(text)).toBeNull();
 
     kill(1);
-    await agent.renderMetrics(metricsInput());
-    expect(agent.restarts()).toBe(1);
+    await until(async () => {
+      await agent.renderMetrics(metricsInput);
+      return agent.restarts() === 1;
+    });
     await until(scrape);
     expect(samplesOf(text, 'inference_health_app_metrics_errors_total').get('{reason="malformed"}')).toBe(2);
   });
