@@ -4,10 +4,8 @@
 #include <thread>
 #include <vector>
 
-extern "C" {
+#include "fake_driver.h"
 #include "fake_nvml/abi.h"
-}
-#include "fake_nvml/driver.h"
 #include "test.h"
 
 namespace inference_health::test {
@@ -29,7 +27,7 @@ struct Library {
 };
 
 TEST("a fake driver answers after init, and with 1 after shutdown") {
-  FakeDriver driver("570", 2);
+  FakeDriver driver(2);
   const Library library(driver);
   const auto count = library.find<int(unsigned*)>("nvmlDeviceGetCount_v2");
   unsigned value = 0;
@@ -39,12 +37,12 @@ TEST("a fake driver answers after init, and with 1 after shutdown") {
   CHECK_EQUAL(value, 2U);
   CHECK_EQUAL(library.call("nvmlShutdown"), 0);
   CHECK_EQUAL(count(&value), 1);
-  CHECK_EQUAL(FakeDriver::get(driver.header().uninitializedCalls), 1);
+  CHECK_EQUAL(FakeDriver::get(driver.header().uninitializedCalls), 2);
 }
 
 TEST("a younger driver's symbols are missing from an older one") {
   const auto has = [](const char* age, const char* name) {
-    FakeDriver driver(age);
+    FakeDriver driver(1, age);
     return dlsym(Library(driver).handle, name) != nullptr;
   };
   CHECK(!has("470", "nvmlDeviceGetMemoryInfo_v2"));
@@ -65,17 +63,17 @@ TEST("a call that blocks is let go, and does not hold other calls") {
     MemoryV2 memory{};
     memory.version = ABI_VERSION(MemoryV2, 2);
     CHECK_EQUAL(library.find<int(nvmlDevice, MemoryV2*)>("nvmlDeviceGetMemoryInfo_v2")(device, &memory), 0);
-    CHECK_EQUAL(memory.total, std::uint64_t{80} << 30);
+    CHECK_EQUAL(memory.total, std::uint64_t{80000000000});
   });
   while (FakeDriver::get(driver.header().blocked) == 0) std::this_thread::yield();
   Utilization utilization{};
   CHECK_EQUAL(library.find<int(nvmlDevice, Utilization*)>("nvmlDeviceGetUtilizationRates")(device, &utilization), 0);
-  driver.release(SYM_nvmlDeviceGetMemoryInfo_v2);
+  driver.release_all();
   stuck.join();
 }
 
 TEST("an event wait under way sees an event, a forced return and a burst") {
-  FakeDriver driver("570", 2);
+  FakeDriver driver(2);
   const Library library(driver);
   CHECK_EQUAL(library.call("nvmlInit_v2"), 0);
   nvmlEventSet set = nullptr;
@@ -102,10 +100,10 @@ TEST("an event wait under way sees an event, a forced return and a burst") {
 
   std::thread failing([&] { CHECK_EQUAL(wait(set, &data, 10000), 999); });
   while (FakeDriver::get(driver.rule(SYM_nvmlEventSetWait_v2).inside) == 0) std::this_thread::yield();
-  driver.fail(SYM_nvmlEventSetWait_v2, 999);
+  FakeDriver::set(driver.rule(SYM_nvmlEventSetWait_v2).returnCode, 999);
   failing.join();
-  driver.clear();
-  driver.set(driver.gpu(1).returnCode, 15);
+  FakeDriver::set(driver.rule(SYM_nvmlEventSetWait_v2).returnCode, 0);
+  FakeDriver::set(driver.gpu(1).returnCode, 15);
   CHECK_EQUAL(wait(set, &data, 10000), 15);
 }
 
