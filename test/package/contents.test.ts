@@ -58,11 +58,24 @@ describe('the tarball', () => {
       /^native\/(?!test\/).+\.(cc|h)$/,
       /^native\/sources\.txt$/,
       /^docs\/[a-z-]+\.md$/,
+      /^examples\/[a-z-]+\.mjs$/,
+      /^deploy\/(Dockerfile|bitnet\.yaml)$/,
       /^(CMakeLists\.txt|package\.json|LICENSE|README\.md|SECURITY\.md|CHANGELOG\.md)$/,
     ];
     expect(packed.files.filter((file) => !allowed.some((pattern) => pattern.test(file)))).toEqual([]);
     const rooted = ['LICENSE', 'README.md', 'SECURITY.md', 'CHANGELOG.md', 'CMakeLists.txt'];
     expect(absent(rooted)).toEqual([]);
+  });
+
+  it('has every example and manifest that its documentation links to', () => {
+    const links = packed.files
+      .filter((file) => file.endsWith('.md'))
+      .flatMap((file) => [
+        ...readFileSync(join(ROOT, file), 'utf8').matchAll(/\]\((?:\.\.\/)?((?:examples|deploy)\/[^)#]+)/g),
+      ])
+      .map(([, path = '']) => path);
+    expect(links.length).toBeGreaterThan(3);
+    expect(absent(links)).toEqual([]);
   });
 
   it('has the native sources that CMakeLists.txt compiles', () => {
