@@ -31,10 +31,16 @@ export interface FamilySet {
   /** `name` ends in `_total`; the values are totals since start. */
   counter(name: string, help: string): FamilyWriter;
   /** A summary without quantiles: how much in all, and how often. */
-  summary(name: string, help: string, sum: number, count: number): void;
+  summary(name: string, help: string, rows: readonly SummaryRow[]): void;
   histogram(name: string, help: string, rows: readonly HistogramRow[]): void;
   /** The families that have at least one sample, in the order in which they were opened. */
   readonly families: () => Family[];
+}
+
+export interface SummaryRow {
+  readonly labels: Labels;
+  readonly sum: number;
+  readonly count: number;
 }
 
 export interface HistogramRow {
@@ -74,11 +80,13 @@ export function createFamilySet(): FamilySet {
   return {
     gauge: (name, help) => writer(open(name, help, 'gauge')),
     counter: (name, help) => writer(open(name, help, 'counter')),
-    summary(name, help, sum, count) {
-      if (!Number.isFinite(sum) || !Number.isFinite(count)) return;
+    summary(name, help, rows) {
       const family = open(name, help, 'summary');
-      family.values.push({ metricName: `${family.name}_sum`, labels: {}, value: sum });
-      family.values.push({ metricName: `${family.name}_count`, labels: {}, value: count });
+      for (const { labels, sum, count } of rows) {
+        if (!Number.isFinite(sum) || !Number.isFinite(count)) continue;
+        family.values.push({ metricName: `${family.name}_sum`, labels, value: sum });
+        family.values.push({ metricName: `${family.name}_count`, labels, value: count });
+      }
     },
     histogram(name, help, rows) {
       const family = open(name, help, 'histogram');

@@ -12,6 +12,8 @@ export interface MetricsInput {
   readonly host: Float64Array | null;
   /** Busy ratio of each core, 0 to 1; only with per-core sampling. */
   readonly cores?: Float64Array;
+  /** Null where no GPU is looked at. */
+  readonly gpu: GpuInput | null;
   readonly loop: LoopInput | null;
   readonly requests: RequestsInput | null;
   readonly probe: ProbeInput;
@@ -44,6 +46,59 @@ export interface ComponentInput {
   readonly status: string;
   /** When its fact was observed. */
   readonly observedAtMs: number;
+}
+
+export interface GpuInput {
+  readonly devices: readonly GpuDeviceInput[];
+  readonly findings: readonly GpuFindingInput[];
+  /** Null while nothing withdraws readiness. */
+  readonly restartHelps: boolean | null;
+  readonly xids: readonly GpuXidInput[];
+  /** Functions of the driver that have been called. */
+  readonly calls: readonly GpuCallInput[];
+}
+
+/** One GPU or MIG device. */
+export interface GpuDeviceInput {
+  readonly uuid: string;
+  readonly index: number;
+  readonly model: string | null;
+  readonly present: boolean;
+  readonly used: boolean;
+  /** When memory, utilization, temperature and power were read. */
+  readonly sampledAtMs: number | null;
+  readonly memUsedBytes: number | null;
+  readonly memTotalBytes: number | null;
+  /** 0 to 100. */
+  readonly utilGpuPercent: number | null;
+  readonly temperatureC: number | null;
+  readonly powerMw: number | null;
+  readonly eccVolatileUncorrected: number | null;
+  readonly recoveryAction: number | null;
+}
+
+export interface GpuFindingInput {
+  readonly code: string;
+  /** Null where it concerns the driver or all GPUs. */
+  readonly uuid: string | null;
+  readonly index: number | null;
+}
+
+export interface GpuXidInput {
+  /** Null where the driver never listed the GPU. */
+  readonly uuid: string | null;
+  readonly index: number | null;
+  readonly xid: number;
+  /** An NVSwitch's. */
+  readonly isSxid: boolean;
+  readonly count: number;
+}
+
+export interface GpuCallInput {
+  /** Name of the function in the driver's library. */
+  readonly call: string;
+  readonly count: number;
+  readonly sumMs: number;
 }
 
 export interface LoopInput {

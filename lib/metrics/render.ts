@@ -1,4 +1,5 @@
 import { type Metric, Registry } from 'prom-client';
+import { addGpuFamilies } from './families/gpu.js';
 import { addHostFamilies } from './families/host.js';
 import { addSelfFamilies, type SelfInput } from './families/self.js';
 import {
@@ -15,6 +16,7 @@ export function buildFamilies(input: MetricsInput, self: SelfInput): Family[] {
   const set = createFamilySet();
   addStateFamilies(set, input);
   addHostFamilies(set, input);
+  addGpuFamilies(set, input);
   addLoopFamilies(set, input);
   addRequestFamilies(set, input);
   addProbeFamilies(set, input);

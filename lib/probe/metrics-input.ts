@@ -11,6 +11,7 @@ import {
 import { DURATION_BOUNDS_MS } from '../requests/durations.js';
 import type { RequestsReader } from '../requests/reader.js';
 import type { Evaluator } from './evaluator.js';
+import { collectGpu } from './gpu-metrics.js';
 
 export interface CollectOptions {
   readonly evaluator: Evaluator;
@@ -38,6 +39,7 @@ export function collectMetrics(options: CollectOptions): MetricsInput {
   const loopSlot = (index: number): number => loop[index] ?? Number.NaN;
   const cores = options.perCore ? readCores(source) : null;
   const requests = options.requests.read(nowMs);
+  const { gpu } = evaluator.state();
   return {
     nowMs,
     build: {
@@ -54,6 +56,7 @@ export function collectMetrics(options: CollectOptions): MetricsInput {
     })),
     host: sampled ? host : null,
     ...(cores === null ? {} : { cores }),
+    gpu: gpu === null || source.gpu === undefined ? null : collectGpu(gpu, source.gpu),
     loop: monitored
       ? {
           busyMs: evaluator.busyMs(),

@@ -1,5 +1,5 @@
 import type { AppErrorCounts } from '../../lib/metrics/families/self.js';
-import type { MetricsInput } from '../../lib/metrics/input.js';
+import type { GpuDeviceInput, MetricsInput } from '../../lib/metrics/input.js';
 import { createProbeHistogram } from '../../lib/metrics/probe-histogram.js';
 import { HOST, HOST_FIELDS } from '../../lib/native/layout.js';
 
@@ -36,6 +36,16 @@ export function metricsInput(changes: Partial<MetricsInput> = {}): MetricsInput 
     ],
     host: hostSection({ observedAtMs: 60_000, cpuReason: 2 }),
     cores: Float64Array.of(0.5, 0.75),
+    gpu: {
+      devices: [gpuDevice({})],
+      findings: [{ code: 'gpu.xid.79', uuid: 'GPU-1', index: 0 }],
+      restartHelps: false,
+      xids: [
+        { uuid: 'GPU-1', index: 0, xid: 79, isSxid: false, count: 2 },
+        { uuid: null, index: null, xid: 20034, isSxid: true, count: 1 },
+      ],
+      calls: [{ call: 'nvmlInit_v2', count: 1, sumMs: 30 }],
+    },
     loop: {
       busyMs: 1500,
       longestStallMs: 2500,
@@ -53,6 +63,26 @@ export function metricsInput(changes: Partial<MetricsInput> = {}): MetricsInput 
     },
     probe: probes.snapshot(7),
     probeThreadReplacements: 1,
+    ...changes,
+  };
+}
+
+/** A GPU that has every value, then `changes`. */
+export function gpuDevice(changes: Partial<GpuDeviceInput>): GpuDeviceInput {
+  return {
+    uuid: 'GPU-1',
+    index: 0,
+    model: 'NVIDIA H100 80GB HBM3',
+    present: true,
+    used: true,
+    sampledAtMs: 60_500,
+    memUsedBytes: 24,
+    memTotalBytes: 80,
+    utilGpuPercent: 35,
+    temperatureC: 45,
+    powerMw: 310_500,
+    eccVolatileUncorrected: 0,
+    recoveryAction: 0,
     ...changes,
   };
 }

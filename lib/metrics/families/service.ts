@@ -48,8 +48,7 @@ export function addLoopFamilies(set: FamilySet, { loop }: MetricsInput): void {
   set.summary(
     'event_loop_stall_seconds',
     'Iterations of the event loop that took 100 ms or more: time in all, and how many.',
-    loop.stallTotalMs / 1000,
-    loop.stallCount,
+    [{ labels: {}, sum: loop.stallTotalMs / 1000, count: loop.stallCount }],
   );
   set
     .gauge('event_loop_longest_stall_seconds', 'The longest iteration of the event loop since start.')
