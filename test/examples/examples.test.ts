@@ -138,8 +138,10 @@ describe('examples/health-endpoints.mjs', () => {
         expect(await status(`${base}/health/live`)).toBe(503);
         await until(async () => (await status(`${base}/health/ready`)) === 200);
         await until(async () => (await status(`${base}/health/live`)) === 200);
-        const { metrics, components } = await document(base);
-        expect(metrics.total_requests).toBeGreaterThan(1);
+        const { metrics, components } = await until(async () => {
+          const current = await document(base);
+          return current.metrics.total_requests! > 1 ? current : null;
+        });
         expect(metrics.tokens_per_second).toBeGreaterThan(0);
         for (const name of ['model', 'memory', 'inference_engine'])
           expect(components[name]?.status).toBe('healthy');
