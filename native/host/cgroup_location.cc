@@ -20,25 +20,32 @@ bool exists(std::string_view root, std::string_view directory, std::string_view 
   return join_path({root, directory, name}, joined) && access(joined, F_OK) == 0;
 }
 
-// Reads a file of any length line by line; a line longer than the buffer is cut.
+// Mount lists are far shorter; what is found below a root that someone else made may have no end.
+constexpr std::size_t kMaxFileBytes = 4 << 20;
+
+// Reads a file line by line; a line longer than the buffer is cut.
 template <typename OnLine>
 void for_each_line(const FilePath& path, std::span<char> buffer, OnLine on_line) {
   char joined[PATH_MAX];
   if (!join_path(path, joined)) return;
-  const int fd = open(joined, O_RDONLY | O_CLOEXEC);
+  const int fd = open(joined, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return;
+  std::size_t total = 0;
   std::size_t filled = 0;
   for (;;) {
     const ssize_t length = ::read(fd, buffer.data() + filled, buffer.size() - filled);
     if (length < 0 && errno == EINTR) continue;
-    if (length > 0) filled += static_cast<std::size_t>(length);
+    if (length > 0) {
+      filled += static_cast<std::size_t>(length);
+      total += static_cast<std::size_t>(length);
+    }
     std::string_view text(buffer.data(), filled);
     while (text.find('\n') != std::string_view::npos) on_line(take_line(text));
     if (length <= 0 || text.size() == buffer.size()) {
       if (!text.empty()) on_line(text);
       text = {};
     }
-    if (length <= 0) break;
+    if (length <= 0 || total >= kMaxFileBytes) break;
     filled = text.size();
     std::memmove(buffer.data(), text.data(), filled);
   }

@@ -58,7 +58,7 @@ FileText KeptFile::read(const FilePath& path, std::span<char> buffer) {
 
     const int error = errno;
     // A descriptor that someone else closed may be someone else's by now: forget it, do not close it.
-    if (length < 0 && (error == EBADF || error == ESPIPE)) fd_ = -1;
+    if (!opened_now && length < 0 && (error == EBADF || error == ESPIPE)) fd_ = -1;
     close();
     if (opened_now || attempt > 0) return {length == 0 ? Reason::malformed : reason_of(error), {}};
   }

@@ -1,5 +1,9 @@
 // Every file of every fake host is removed, emptied, filled with rubbish and cut at several places, between two samples.
 // Whatever happens: no crash, no value that the intact host does not have or could not have, and a reason for each gap.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
 #include <map>
 
 #include "host_case.h"
@@ -55,6 +59,10 @@ std::vector<std::string> damaged(const std::string& text) {
   return all;
 }
 
+std::ptrdiff_t open_descriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+}
+
 constexpr const char* kHosts[] = {"v2-container", "v2-nested", "v2-service", "v2-above", "v1-docker", "v1-nested", "hybrid",
                                   "sandbox", "old-kernel"};
 
@@ -85,6 +93,25 @@ TEST("a removed file never turns a fact into zero") {
       }
       host.tree.write(path, text);
       host.sample(61'000);
+    }
+  }
+}
+
+TEST("a FIFO and a file without end are neither waited for nor left open") {
+  for (const auto* name : {"v2-container", "v1-docker"}) {
+    const test::FakeTree intact(name);
+    for (const auto& path : intact.files()) {
+      for (const bool is_endless : {false, true}) {
+        HostCase host(name);
+        const auto full = host.tree.root() + path;
+        host.tree.remove(path);
+        CHECK_EQUAL(is_endless ? symlink("/dev/zero", full.c_str()) : mkfifo(full.c_str(), 0600), 0);
+        host.sample(61'000);
+        const auto before = open_descriptors();
+        for (int round = 0; round < 3; ++round) host.sample(61'000);
+        CHECK_EQUAL(open_descriptors(), before);
+        check_reasons(host, std::string(name) + " with an unusual " + path);
+      }
     }
   }
 }

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, symlinkSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { NativeAddon } from '../../lib/native/addon.js';
 import { createFallback } from '../../lib/native/fallback.js';
@@ -138,6 +140,29 @@ describe('the fallback', () => {
       expectSameFacts(host.root, name);
       for (const path of host.files.filter((file) => !file.includes('/fd/'))) damageOne(host, path, name);
     }),
+  );
+
+  it.each(['v2-container', 'v1-docker'])(
+    'waits for a FIFO or the end of an endless file as little as the addon, on %s',
+    (name) =>
+      withFakeHost(name, (host) => {
+        const openFiles = (): number => readdirSync('/proc/self/fd').length;
+        expectSameFacts(host.root, name);
+        const before = openFiles();
+        for (const path of host.files.filter((file) => !file.includes('/fd/'))) {
+          const text = host.read(path);
+          host.remove(path);
+          spawnSync('mkfifo', [host.root + path]);
+          expectSameFacts(host.root, `${name}: ${path} is a FIFO`);
+          host.remove(path);
+          symlinkSync('/dev/zero', host.root + path);
+          expectSameFacts(host.root, `${name}: ${path} has no end`);
+          host.remove(path);
+          host.write(path, text);
+        }
+        expectSameFacts(host.root, name);
+        expect(openFiles()).toBe(before);
+      }),
   );
 
   it('has the same facts as the addon on this machine, but for what moves', () => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { REASON } from '../layout.js';
 import {
   type CgroupMembership,
@@ -8,7 +8,7 @@ import {
   relativePath,
 } from './cgroup.js';
 import { type Fact, fact, noFact, type Reason } from './fact.js';
-import { reasonOf } from './kept-file.js';
+import { readLongFile } from './kept-file.js';
 
 export type Controller = 'memory' | 'cpu' | 'cpuacct' | 'pids';
 const CONTROLLERS: readonly Controller[] = ['memory', 'cpu', 'cpuacct', 'pids'];
@@ -64,11 +64,8 @@ function locateIn(root: string, mount: CgroupMount, membership: CgroupMembership
 }
 
 function readLines(root: string, name: string): Fact<string[]> {
-  try {
-    return fact(readFileSync(`${root}/proc/self/${name}`, 'utf8').split('\n'));
-  } catch (error) {
-    return noFact(reasonOf(error));
-  }
+  const text = readLongFile(`${root}/proc/self/${name}`);
+  return text.value === null ? noFact(text.reason) : fact(text.value.split('\n'));
 }
 
 export function locateCgroups(root: string): CgroupLocation {

@@ -1,9 +1,13 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { REASON } from '../layout.js';
 import { type Fact, fact, noFact, type Reason } from './fact.js';
 
 /** Shared by all files of a thread: reads are synchronous and their text is taken out at once. */
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
+/** What is found below a root that someone else made may be a FIFO, whose opening waits for a writer. */
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+/** Mount lists are far shorter; such a file may also have no end. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 export type KeptFile = ReturnType<typeof createKeptFile>;
 
@@ -29,10 +33,10 @@ export function createKeptFile(path: string) {
   }
 
   function readOnce(): string {
-    if (fd < 0) fd = openSync(path, 'r');
+    if (fd < 0) fd = openSync(path, FLAGS);
     else if (fstatSync(fd).nlink === 0) {
       close();
-      fd = openSync(path, 'r');
+      fd = openSync(path, FLAGS);
     }
     return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0));
   }
@@ -53,4 +57,24 @@ export function createKeptFile(path: string) {
     },
     close,
   };
+}
+
+/** A file that is longer than what is kept of the others, up to 4 MiB of it. */
+export function readLongFile(path: string): Fact<string> {
+  let fd = -1;
+  try {
+    fd = openSync(path, FLAGS);
+    const parts: Buffer[] = [];
+    for (let offset = 0; offset < MAX_FILE_BYTES; ) {
+      const length = readSync(fd, buffer, 0, buffer.length, offset);
+      if (length === 0) break;
+      parts.push(Buffer.from(buffer.subarray(0, length)));
+      offset += length;
+    }
+    return fact(Buffer.concat(parts).toString('utf8'));
+  } catch (error) {
+    return noFact(reasonOf(error));
+  } finally {
+    if (fd >= 0) closeSync(fd);
+  }
 }
