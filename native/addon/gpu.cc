@@ -139,9 +139,16 @@ bool contains(const std::vector<napi_env>& list, napi_env env) {
   return std::find(list.begin(), list.end(), env) != list.end();
 }
 
-/// A number of the options or its default; NaN when it is something else or below `least`.
-double number_of(const Napi::Object& options, const char* name, double otherwise, double least) {
+/// An option; empty once an exception is pending. A getter may throw, and any other call would end the process then.
+Napi::Value option(const Napi::Object& options, const char* name) {
+  if (options.Env().IsExceptionPending()) return {};
   const auto value = options.Get(name);
+  return options.Env().IsExceptionPending() ? Napi::Value() : value;
+}
+
+/// A number of the options or its default, also when it is something else or below `least`: then an exception is pending.
+double number_of(const Napi::Object& options, const char* name, double otherwise, double least) {
+  const auto value = option(options, name);
   if (value.IsUndefined()) return otherwise;
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (number >= least && number <= 86'400'000) return number;
@@ -152,7 +159,7 @@ double number_of(const Napi::Object& options, const char* name, double otherwise
 }
 
 std::string string_of(const Napi::Object& options, const char* name, const std::string& otherwise) {
-  const auto value = options.Get(name);
+  const auto value = option(options, name);
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : otherwise;
 }
 

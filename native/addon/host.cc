@@ -91,7 +91,13 @@ Napi::Value throw_error(Napi::Env env, const char* message) {
 Napi::Value start_sampler(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   const auto options = info[0].IsObject() ? info[0].As<Napi::Object>() : Napi::Object::New(env);
-  const auto root = options.Get("root"), hz = options.Get("hz"), per_core = options.Get("perCore");
+  // A getter may throw; with that exception pending, any other call would end the process.
+  const auto root = options.Get("root");
+  if (env.IsExceptionPending()) return env.Undefined();
+  const auto hz = options.Get("hz");
+  if (env.IsExceptionPending()) return env.Undefined();
+  const auto per_core = options.Get("perCore");
+  if (env.IsExceptionPending()) return env.Undefined();
   if (!root.IsString() || !hz.IsNumber() || !per_core.IsBoolean()) {
     Napi::TypeError::New(env, "Expected startSampler({ root: string, hz: number, perCore: boolean })").ThrowAsJavaScriptException();
     return env.Undefined();

@@ -88,6 +88,32 @@ describe('the host sampler on this machine', () => {
     expect(readHost(native)!.get('samples')).toBeGreaterThan(0);
   });
 
+  it('lets through what a getter of its options throws', () => {
+    const complete = { root: '/', hz: 1, perCore: false };
+    for (const name of Object.keys(complete)) {
+      const options = Object.defineProperty({ ...complete }, name, {
+        get: () => {
+          throw new Error(`no ${name}`);
+        },
+      });
+      expect(() => native.startSampler(options)).toThrow(`no ${name}`);
+    }
+  });
+
+  it('lets through what a getter of the options of its GPU part throws', () => {
+    const gpu = native.gpu!;
+    const names = ['root', 'library', 'kmsg', 'deadlineMs', 'initDeadlineMs', 'fastMs', 'mediumMs', 'slowMs'];
+    for (const name of names) {
+      const options = Object.defineProperty({}, name, {
+        get: () => {
+          throw new Error(`no ${name}`);
+        },
+      });
+      expect(() => gpu.startGpu(options)).toThrow(`no ${name}`);
+    }
+    expect(() => gpu.startGpu({ root: '/nowhere', deadlineMs: 1, fastMs: 1 })).toThrow('Expected deadlineMs');
+  });
+
   it('says what is wrong with an argument', () => {
     const wrong = (options: object) => () => native.startSampler(options as never);
     expect(wrong({})).toThrow('Expected startSampler({ root: string, hz: number, perCore: boolean })');
