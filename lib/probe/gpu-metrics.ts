@@ -22,7 +22,8 @@ export function collectGpu(report: GpuReport, native: NativeGpu): GpuInput {
       recoveryAction: facts.recoveryAction,
     })),
     findings: report.findings.map(({ code, uuid, index }) => ({ code, uuid, index })),
-    restartHelps: report.restartHelps,
+    // Said of any finding in the report; a supervisor that cordons must see it only of those that gate.
+    restartHelps: report.gating ? report.restartHelps : null,
     xids: readXids(report, native),
     calls: readCalls(native),
   };

@@ -34,11 +34,11 @@ export async function withHealth<T>(
 }
 
 /** Polls until `condition` gives something true, at most `limitMs`. */
-export async function until<T>(condition: () => T | Promise<T>, limitMs = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(condition: () => T | Promise<T>, limitMs = 10_000): Promise<Exclude<T, false | null | undefined>> {
   const deadline = Date.now() + limitMs;
   for (;;) {
     const value = await condition();
-    if (value) return value as NonNullable<T>;
+    if (value) return value as Exclude<T, false | null | undefined>;
     if (Date.now() > deadline) throw new Error(`not so within ${limitMs} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
