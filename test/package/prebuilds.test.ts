@@ -23,9 +23,9 @@ describe.each([
   it('asks for glibc 2.34 or older, and for nothing of libstdc++', () => {
     expect(needs.versions).toContain(arch === 'x64' ? 'GLIBC_2.2.5' : 'GLIBC_2.17');
     expect(beyondFloor(needs.versions)).toEqual([]);
-    expect(needs.libraries.filter((name) => !/^(libc|libgcc_s|ld-linux-.*)\.so\.\d+$/.test(name))).toEqual(
-      [],
-    );
+    expect(
+      needs.libraries.filter((name) => !/^(libc|libm|libgcc_s|ld-linux-.*)\.so\.\d+$/.test(name)),
+    ).toEqual([]);
   });
 });
 
