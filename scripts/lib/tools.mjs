@@ -47,9 +47,10 @@ export function aptGet(packages) {
 /** Installs what is missing where this user may (root, apt-get); otherwise ends the process with the command to run. */
 export function requireTools(...names) {
   const needed = names.flatMap((name) => groups[name]);
-  const missing = needed.filter(({ commands }) => !commands.every(isInstalled)).map(({ debian }) => debian);
+  const lacking = needed.filter(({ commands }) => !commands.every(isInstalled));
+  const missing = [...new Set(lacking.map(({ debian }) => debian))];
   if (missing.length === 0) return;
-  const command = aptGet([...new Set(missing)]);
+  const command = aptGet(missing);
   if (process.getuid?.() !== 0 || !isInstalled('apt-get')) {
     stop(`Missing: ${missing.join(', ')}. Install with:\n\n  sudo sh -c '${command}'\n`);
   }
