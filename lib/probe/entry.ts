@@ -22,8 +22,8 @@ import type { BoundListener } from './server.js';
 import { createStallWatch } from './stall-watch.js';
 
 /** Between probes the thread looks around this often: for status events, stale facts and stalls. */
-const TICK_MS = 250;
-const RELEASE_EVERY_TICKS = 4;
+const TICK_MS = 500;
+const RELEASE_EVERY_TICKS = 2;
 
 const data = workerData as ProbeThreadData;
 const { config, loop } = data;
@@ -108,7 +108,15 @@ const watchStall = createStallWatch({
 
 let lastEventId = data.lastEventId;
 const publish = createPublisher((state, id) => send({ type: 'state', state, lastEventId: id }));
-const publishNow = (): void => publish(evaluator.verdict(), evaluator.state(), lastEventId);
+let publishedGeneration = -1;
+let publishedEventId = -1;
+function publishNow(): void {
+  const generation = evaluator.verdictGeneration();
+  if (generation === publishedGeneration && lastEventId === publishedEventId) return;
+  publishedGeneration = generation;
+  publishedEventId = lastEventId;
+  publish(evaluator.verdict(), evaluator.state(), lastEventId);
+}
 
 const refreshLive = createLive(requests);
 
