@@ -47,7 +47,7 @@ void for_each_line(const FilePath& path, std::span<char> buffer, OnLine on_line)
     }
     if (length <= 0 || total >= kMaxFileBytes) break;
     filled = text.size();
-    std::memmove(buffer.data(), text.data(), filled);
+    if (filled > 0) std::memmove(buffer.data(), text.data(), filled);
   }
   close(fd);
 }
