@@ -10,17 +10,19 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 requireTools('test');
 run(process.execPath, ['scripts/build.mjs']);
 run(process.execPath, ['scripts/prebuild.mjs']);
-installNodes(join(root, 'test/nodes'));
+// The other Node versions, and one for arm64, are a dependency of the tests alone: 700 MB that `npm ci` need not bring.
+// `force`, because npm refuses a package for another architecture, even one for qemu.
+installPackages(join(root, 'test/nodes'), ['--force']);
+// llama.cpp, 85 MB. Its optional packages would be GPU builds of several hundred.
+installPackages(join(root, 'examples/llama'), ['--omit=optional']);
 
-/** The other Node versions, and one for arm64, are a dependency of the tests alone: 700 MB that `npm ci` need not bring. */
-function installNodes(folder) {
+function installPackages(folder, flags) {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
   const installed = join(folder, 'node_modules/.package-lock.json');
   const wanted = join(folder, 'package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return;
-  // `force`, because npm refuses a package for another architecture, even one for qemu.
   const npm = process.env.npm_execpath;
-  const args = ['ci', '--force', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const args = ['ci', ...flags, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   if (npm?.endsWith('.js')) run(process.execPath, [npm, ...args], folder);
   else run('npm', args, folder);
 }

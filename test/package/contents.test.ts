@@ -58,7 +58,8 @@ describe('the tarball', () => {
       /^native\/(?!test\/).+\.(cc|h)$/,
       /^native\/sources\.txt$/,
       /^docs\/[a-z-]+\.md$/,
-      /^examples\/[a-z-]+\.mjs$/,
+      /^examples\/(llama\/)?[a-z-]+\.mjs$/,
+      /^examples\/llama\/package(-lock)?\.json$/,
       /^deploy\/(Dockerfile|bitnet\.yaml)$/,
       /^(CMakeLists\.txt|package\.json|LICENSE|README\.md|SECURITY\.md|CHANGELOG\.md)$/,
     ];

@@ -1,0 +1,151 @@
+// The server's side of engine.mjs.
+import { fork } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Starts an engine. `ready` resolves when its model is loaded.
+ * @param options.path the model; `sequences` requests are computed together (default 16), more wait in the engine;
+ * `contextSize` tokens each (default 1024).
+ */
+export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 'inherit' }) {
+  const child = fork(fileURLToPath(new URL('engine.mjs', import.meta.url)), [], {
+    serialization: 'advanced',
+    stdio: ['ignore', stdio, stdio, 'ipc'],
+    execArgv: [],
+  });
+  // A failed send means that the engine has gone, and 'exit' tells that.
+  const send = (message) => void (child.connected && child.send([message], () => undefined));
+  const events = new EventEmitter();
+  const streams = new Map();
+  const asked = new Map();
+  let last = { steps: 0, running: 0, waiting: 0 };
+  let nextId = 1;
+  let gone = null;
+
+  const ready = new Promise((resolve, reject) => {
+    events.once('loaded', resolve);
+    events.once('failed', ({ error }) => reject(new Error(`the engine could not load the model: ${error}`)));
+    child.once('exit', (code, signal) => {
+      gone = new Error(`the engine ended with ${signal ?? `exit code ${code}`}`);
+      reject(gone);
+      for (const stream of streams.values()) stream.fail(gone);
+      for (const { reject: refuse } of asked.values()) refuse(gone);
+    });
+  });
+  // Whoever does not wait for it learns by the exit.
+  ready.catch(() => undefined);
+
+  child.on('message', (batch) => {
+    for (const message of batch) {
+      switch (message.type) {
+        case 'token':
+          streams.get(message.id)?.push(message);
+          break;
+        case 'end':
+          streams.get(message.id)?.end(message);
+          break;
+        case 'health':
+          asked.get(message.id)?.resolve(message);
+          asked.delete(message.id);
+          break;
+        case 'heartbeat':
+          last = message;
+          events.emit('heartbeat', message);
+          break;
+        default:
+          events.emit(message.type, message);
+      }
+    }
+  });
+  send({ type: 'load', path, sequences, contextSize });
+
+  return {
+    child,
+    ready,
+    events,
+    /** Steps that the engine has computed, by its last heartbeat: it stands still when the engine hangs. */
+    steps: () => last.steps,
+    /** Requests in the engine, by its last heartbeat. */
+    load: () => last,
+
+    /** Asks the engine; it answers even while it computes. Rejects when it ends. */
+    health() {
+      if (gone !== null) return Promise.reject(gone);
+      const id = nextId++;
+      return new Promise((resolve, reject) => {
+        asked.set(id, { resolve, reject });
+        send({ type: 'health', id });
+      });
+    },
+
+    /**
+     * Frames `{ seq, tokenId, bytes }` in order. Throws what ended the engine, or the signal's reason when it aborts: then
+     * the engine is told at once. Leaving the loop tells it too.
+     */
+    async *generate({ prompt, maxTokens, history }, signal) {
+      signal?.throwIfAborted();
+      if (gone !== null) throw gone;
+      const id = nextId++;
+      const stream = createStream();
+      streams.set(id, stream);
+      const cancel = () => {
+        send({ type: 'cancel', id });
+        stream.fail(signal.reason);
+      };
+      signal?.addEventListener('abort', cancel, { once: true });
+      send({ type: 'generate', id, prompt, maxTokens, history });
+      try {
+        yield* stream.frames();
+      } finally {
+        signal?.removeEventListener('abort', cancel);
+        streams.delete(id);
+        if (!stream.hasEnded()) send({ type: 'cancel', id });
+      }
+    },
+
+    /** Ends the process; requests in it fail. */
+    async close() {
+      if (gone !== null) return;
+      const exit = new Promise((resolve) => child.once('exit', resolve));
+      if (child.connected) child.disconnect();
+      const timer = setTimeout(() => child.kill('SIGKILL'), 1000);
+      await exit;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** Frames between a callback and a loop. */
+function createStream() {
+  let frames = [];
+  let wake = () => undefined;
+  let outcome = null;
+  const settle = (result) => {
+    outcome ??= result;
+    wake();
+  };
+  return {
+    push({ seq, tokenId, bytes }) {
+      frames.push({ seq, tokenId, bytes, tokens: 1 });
+      wake();
+    },
+    end: ({ reason, error }) =>
+      settle({ ended: true, error: reason === 'failed' ? new Error(`the engine failed: ${error}`) : null }),
+    fail: (error) => settle({ ended: false, error }),
+    hasEnded: () => outcome?.ended === true,
+    async *frames() {
+      for (;;) {
+        const batch = frames;
+        frames = [];
+        yield* batch;
+        if (frames.length > 0) continue;
+        if (outcome?.error) throw outcome.error;
+        if (outcome !== null) return;
+        await new Promise((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+  };
+}
