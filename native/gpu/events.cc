@@ -52,17 +52,16 @@ class EventThread {
 
   void run() {
     while (!driver_.is_abandoned()) {
-      const auto desired = session_.desired.load(std::memory_order_acquire);
-      const auto generation = session_.handles.generation.load(std::memory_order_acquire);
-      if (desired == Desired::stopped) return free_set();
-      if (desired == Desired::released || session_.hold_events.load(std::memory_order_acquire) || generation == 0) {
+      const auto generation = session_.handles.generation.load(std::memory_order_seq_cst);
+      if (session_.desired.load(std::memory_order_acquire) == Desired::stopped) return free_set();
+      if (generation == 0) {
         park();
         continue;
       }
       if (set_ == nullptr || generation != built_for_) {
         session_.events_parked.store(false, std::memory_order_seq_cst);
-        // The worker may have asked for the set between the look above and this store.
-        if (session_.hold_events.load(std::memory_order_seq_cst)) continue;
+        // The worker takes the handles back by setting the generation to 0 and then looks whether we are parked.
+        if (session_.handles.generation.load(std::memory_order_seq_cst) != generation) continue;
         if (!build(generation)) continue;
       }
       wait();
@@ -153,7 +152,7 @@ class EventThread {
     const auto before = session_.handles.generation.load(std::memory_order_acquire);
     const double until = monotonic_ms() + backoff_ms_;
     while (monotonic_ms() < until && session_.handles.generation.load(std::memory_order_acquire) == before &&
-           session_.desired.load() == Desired::run && !session_.hold_events.load()) {
+           session_.desired.load() == Desired::run) {
       back_off(until - monotonic_ms());
     }
   }

@@ -4,7 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <limits>
 #include <mutex>
+#include <new>
 
 #include "gpu/thread.h"
 #include "snapshot/clock.h"
@@ -14,23 +18,29 @@ namespace inference_health::gpu {
 std::atomic<int> nvml_references{0};
 std::atomic<bool> lane_taken[kLanes]{};
 std::atomic<bool> event_thread_exists{false};
-std::atomic<std::uint32_t> replacement_threads{0};
+std::atomic<std::uint32_t> replacement_threads{0}, given_up_threads{0};
 
 namespace {
 
-constexpr double kStopMs = 400;
+constexpr double kStopMs = 1000;
+// A thread that is past its deadline is not waited for, unless the deadline is shorter than an event wait may take.
+constexpr double kLeastDeadlineMs = 750;
+constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 
 struct Control {
   std::mutex mutex;  // never held by a thread that enters NVML
   std::shared_ptr<Session> session;
 };
 
+// Never destroyed: workers may end while the process exits.
+alignas(Control) unsigned char storage[sizeof(Control)];
+
 Control& control() {
-  static std::atomic<Control*> instance{new Control};  // never destroyed: workers may end while the process exits
+  static std::atomic<Control*> instance{new (storage) Control};
   static std::atomic<pid_t> owner{getpid()};
-  // Threads do not survive fork, and NVML does not either: the child starts from nothing.
+  // Threads do not survive fork, and NVML does not either: the child starts from nothing, and drops what the copy holds.
   if (const pid_t self = getpid(); owner.load(std::memory_order_relaxed) != self) {
-    instance = new Control;
+    instance = new (storage) Control;
     nvml_references = 0;
     for (auto& taken : lane_taken) taken = false;
     event_thread_exists = false;
@@ -48,6 +58,24 @@ bool eventually(double milliseconds, Condition condition) {
     usleep(500);
   }
   return true;
+}
+
+/// What an earlier start has left; nobody else writes now but threads that were given up, to lanes that they still hold.
+void clear(SharedBlock& block) {
+  block.xids.clear();
+  for (auto& gpu : block.events)
+    for (auto& counter : gpu) counter.store(0, std::memory_order_relaxed);
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    if (lane_taken[lane].load()) continue;
+    for (auto& value : block.lanes[lane].values) value.store(kAbsent, std::memory_order_relaxed);
+    for (auto& address : block.lanes[lane].addresses) address.store(0, std::memory_order_release);
+    block.lane.store(static_cast<std::uint32_t>(lane), std::memory_order_release);
+  }
+  std::array<double, kGpuSlots> values;
+  values.fill(kAbsent);
+  values[static_cast<std::size_t>(GpuField::state)] = static_cast<double>(State::starting);
+  block.gpu.write(values);
+  block.changed();
 }
 
 void set_desired(Desired desired) {
@@ -77,10 +105,8 @@ bool start(const Options& options) {
   auto& state = control();
   const std::scoped_lock lock(state.mutex);
   if (state.session != nullptr) return false;
+  clear(own_block);
   set_readable_block(&own_block);
-  own_block.xids.clear();
-  for (auto& gpu : own_block.events)
-    for (auto& counter : gpu) counter.store(0, std::memory_order_relaxed);
   auto session = std::make_shared<Session>(options, own_block);
   session->watch.is_running = true;
   if (!start_detached("health-gpu", [session] { run_watch(session); })) return false;
@@ -97,13 +123,19 @@ void stop() {
   session->poke_workers();
   session->events.wake.signal();
   session->watch.wake.signal();
-  const auto is_over = [&] {
-    return !session->workers[0].is_running && !session->workers[1].is_running && !session->events.is_running &&
-           !session->watch.is_running;
+  const double deadline_ms = std::max(session->options.deadline_ms, kLeastDeadlineMs);
+  const auto is_over = [&](const Session::Thread& thread) {
+    const double started = thread.stamp.started_ms();
+    return !thread.is_running || (started != 0 && monotonic_ms() - started > deadline_ms);
   };
-  if (eventually(kStopMs, is_over)) return;
-  for (auto& worker : session->workers) worker.stamp.abandon();
-  session->events.stamp.abandon();
+  eventually(kStopMs, [&] {
+    return is_over(session->workers[0]) && is_over(session->workers[1]) && is_over(session->events) &&
+           !session->watch.is_running;
+  });
+  for (auto* thread : {&session->workers[0], &session->workers[1], &session->events}) {
+    if (thread->is_running) given_up_threads.fetch_add(1);
+    thread->stamp.abandon();
+  }
   // It never enters the driver; only one may publish.
   eventually(kStopMs, [&] { return !session->watch.is_running; });
 }

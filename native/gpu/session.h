@@ -57,8 +57,8 @@ struct Session {
   std::atomic<nvml::SystemEventSet> system_set{nullptr};
   HandleTable handles;
   std::atomic<std::uint64_t> generations{0};
-  /// The worker wants the event set gone, and it is.
-  std::atomic<bool> hold_events{false}, events_parked{true};
+  /// The event thread has no event set and uses no handles.
+  std::atomic<bool> events_parked{true};
   /// Look at every GPU now: an event says that something happened.
   std::atomic<bool> is_urgent{false};
   /// By slot: until when a GPU that answers slowly (XID 79, 119, 120) is asked for nothing but its recovery action.
@@ -93,5 +93,7 @@ extern std::atomic<int> nvml_references;
 extern std::atomic<bool> lane_taken[kLanes];
 extern std::atomic<bool> event_thread_exists;
 extern std::atomic<std::uint32_t> replacement_threads;
+/// Threads that a stop did not wait for; what they held of the driver stays with them.
+extern std::atomic<std::uint32_t> given_up_threads;
 
 }  // namespace inference_health::gpu

@@ -164,6 +164,11 @@ class Watch {
     return value == value ? static_cast<State>(static_cast<int>(value)) : State::starting;
   }
 
+  EventState event_state() const {
+    if (session_->desired.load() == Desired::stopped) return EventState::off;
+    return is_event_stuck_ ? EventState::stuck : session_->event_state.load();
+  }
+
   void publish() {
     auto& session = *session_;
     auto& block = session.block;
@@ -186,7 +191,7 @@ class Watch {
     set(GpuField::kmsgMalformed, kmsg_.malformed());
     set(GpuField::kmsgXids, xids_);
     set(GpuField::watchdogLines, watchdog_lines_);
-    set(GpuField::eventState, static_cast<double>(is_event_stuck_ ? EventState::stuck : session.event_state.load()));
+    set(GpuField::eventState, static_cast<double>(event_state()));
     set(GpuField::eventsReceived, session.events_received.load());
     set(GpuField::eventErrors, session.event_errors.load());
     set(GpuField::eventRebuilds, session.event_rebuilds.load());

@@ -251,11 +251,10 @@ class Worker {
   /// because the event thread does not return, stays initialised.
   void tear_down() {
     if (!is_initialized_) return;
-    session_.hold_events.store(true, std::memory_order_release);
-    session_.handles.generation.store(0, std::memory_order_release);
+    session_.handles.generation.store(0, std::memory_order_seq_cst);
     session_.events.wake.signal();
     const double deadline = monotonic_ms() + options_.deadline_ms;
-    while (!session_.events_parked.load(std::memory_order_acquire) && event_thread_exists.load()) {
+    while (!session_.events_parked.load(std::memory_order_seq_cst) && event_thread_exists.load()) {
       if (monotonic_ms() > deadline || driver_.is_abandoned()) return;
       thread_.wake.wait(5);
     }
@@ -265,7 +264,6 @@ class Worker {
     inventory_.forget_handles();
     is_initialized_ = false;
     generation_ = session_.generations.fetch_add(1) + 1;
-    session_.hold_events.store(false, std::memory_order_release);
   }
 
   // ---- sampling
@@ -308,6 +306,8 @@ class Worker {
   }
 
   void tick(double now) {
+    // A release that could not be completed was taken back.
+    if (session_.handles.generation.load(std::memory_order_relaxed) == 0) publish_inventory();
     if (session_.is_urgent.load(std::memory_order_acquire) && now >= last_urgent_ms_ + kUrgentGapMs) {
       session_.is_urgent.store(false, std::memory_order_release);
       last_urgent_ms_ = now;
@@ -316,6 +316,11 @@ class Worker {
     if (now >= fast_.due_ms) run_tier(fast_, [&](double at) { fast(at); });
     if (is_initialized_ && now >= medium_.due_ms) run_tier(medium_, [&](double at) { medium(at); });
     if (is_initialized_ && now >= slow_.due_ms) run_tier(slow_, [&](double at) { slow(at); });
+  }
+
+  /// Not once a stop or a release waits: a tier may take long.
+  bool is_wanted() const {
+    return !driver_.is_abandoned() && session_.desired.load(std::memory_order_acquire) == Desired::run;
   }
 
   bool is_usable(const GpuDevice& device) const { return device.handle != nullptr && device.is_present && !device.is_excluded; }
@@ -332,7 +337,7 @@ class Worker {
     update_exclusion();
     bool changed = false;
     std::size_t gpus = 0, gone = 0, refused = 0, stale = 0;
-    for (std::size_t slot = 0; slot < inventory_.size() && !driver_.is_abandoned(); ++slot) {
+    for (std::size_t slot = 0; slot < inventory_.size() && is_wanted(); ++slot) {
       auto& device = inventory_[slot];
       if (device.is_lost && !device.is_excluded && now - device.looked_for_at_ms >= std::min(kLookForLostMs, medium_.base_ms)) {
         device.looked_for_at_ms = now;
@@ -374,7 +379,7 @@ class Worker {
   }
 
   void medium(double now) {
-    for (std::size_t slot = 0; slot < inventory_.size() && !driver_.is_abandoned(); ++slot) {
+    for (std::size_t slot = 0; slot < inventory_.size() && is_wanted(); ++slot) {
       auto& device = inventory_[slot];
       if (!is_usable(device) || device.is_lost || device.is_mig) continue;
       const auto number = static_cast<std::int32_t>(slot);
@@ -404,7 +409,7 @@ class Worker {
     update_exclusion();
     if (driver_.is_abandoned()) return;
     if (changed) publish_inventory();
-    for (std::size_t slot = 0; slot < inventory_.size() && !driver_.is_abandoned(); ++slot) {
+    for (std::size_t slot = 0; slot < inventory_.size() && is_wanted(); ++slot) {
       auto& device = inventory_[slot];
       if (!is_usable(device) || device.is_lost) continue;
       if (session_.quiet_until_ms[slot].load(std::memory_order_relaxed) > now) continue;

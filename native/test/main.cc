@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
     bool wanted = argc < 2;
     for (int i = 1; i < argc; ++i) wanted = wanted || std::strstr(name, argv[i]) != nullptr;
     if (!wanted) continue;
+    if (std::getenv("VERBOSE") != nullptr) std::fprintf(stderr, "%s\n", name);
     const int before = failures;
     body();
     const bool is_ok = failures == before;
