@@ -142,6 +142,9 @@ void stop_sampler() {
   wake.unlock();
   if (finished) {
     pthread_join(sampler.thread, nullptr);
+    // Its descriptors are closed with it.
+    sampler.reader.~HostReader();
+    new (&sampler.reader) HostReader;
   } else {
     pthread_detach(sampler.thread);
   }
