@@ -22,7 +22,7 @@ const KILL_AFTER_MS = 25_000;
 export async function withChild<T>(
   source: string,
   use: (child: Child) => Promise<T>,
-  options: { env?: Record<string, string>; args?: readonly string[] } = {},
+  options: { env?: Record<string, string>; args?: readonly string[]; killAfterMs?: number } = {},
 ): Promise<T> {
   const prelude = `
     const { startHealth, attachHealth } = require('./dist/cjs/index.js');
@@ -42,7 +42,7 @@ export async function withChild<T>(
       stdio: ['pipe', 'pipe', 'pipe'],
     },
   );
-  const deadline = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+  const deadline = setTimeout(() => child.kill('SIGKILL'), options.killAfterMs ?? KILL_AFTER_MS);
   const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
   let stdout = '';
   let stderr = '';
