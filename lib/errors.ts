@@ -6,7 +6,11 @@ export type ErrorCode =
   | 'ERR_PORT_FORBIDDEN'
   | 'ERR_ALREADY_STARTED'
   | 'ERR_NATIVE_LOAD'
-  | 'ERR_CLOSED';
+  | 'ERR_CLOSED'
+  | 'ERR_OVERLOADED'
+  | 'ERR_DRAINING'
+  | 'ERR_CANCELLED'
+  | 'ERR_DEADLINE';
 
 const BRAND = Symbol.for('inference-health.error');
 
