@@ -58,7 +58,8 @@
   X(inside)             /* calls running now */                                                           \
   X(maxInside)          /* the most at one time */                                                        \
   X(blocked)            /* calls held by a `block` now */                                                 \
-  X(threads)            /* distinct threads that ever called */
+  X(threads)            /* distinct threads that ever called */                                           \
+  X(cpuNs)              /* CPU time that calls have used */
 
 /* One per symbol, in the order of symbols.h; rule 0 is `*` and applies to every call besides the symbol's own. Call
  * numbers count from 1 over the life of the control file; `To` 0 means for ever. */

@@ -58,6 +58,7 @@ Waker waker_open(void);
 void waker_wait(Waker* waker, int milliseconds);
 void waker_close(Waker* waker);
 int64_t monotonic_us(void);
+int64_t thread_cpu_ns(void);
 void sleep_us(int64_t microseconds);
 
 /* session.c: reference count, generation, handles. */
@@ -66,6 +67,7 @@ typedef struct {
   int symbol;
   int slot; /* device slot, -1 without */
   nvmlReturn result;
+  int64_t began_cpu_ns;
 } Call;
 enum { NO_SESSION = 1 }; /* for calls that are allowed before nvmlInit */
 /* Counts, sleeps and blocks as the rules say. With a `result` other than 0 the body is to be skipped. */

@@ -156,7 +156,7 @@ static nvmlReturn session_result(FakeControl* shared, int flags) {
 
 Call enter(int symbol, nvmlDevice device, bool has_device, int flags) {
   FakeControl* const shared = control();
-  Call call = {shared, symbol, -1, NVML_SUCCESS};
+  Call call = {shared, symbol, -1, NVML_SUCCESS, thread_cpu_ns()};
   if (shared == NULL) {
     call.result = (flags & NO_SESSION) != 0 ? NVML_DRIVER_NOT_LOADED : NVML_UNINITIALIZED;
     return call;
@@ -201,6 +201,7 @@ nvmlReturn leave(Call* call) {
   if (call->result != NVML_SUCCESS) ADD(rule->errors, 1);
   ADD(rule->inside, -1);
   ADD(shared->header.inside, -1);
+  ADD(shared->header.cpuNs, thread_cpu_ns() - call->began_cpu_ns);
   return call->result;
 }
 
