@@ -39,8 +39,10 @@ function values(kind) {
       return 'names; variable: separated by commas';
     case 'listeners':
       return 'list; variable: addresses separated by commas';
-    case 'shutdown':
+    case 'section':
       return 'true, false, or an object (below)';
+    case 'json':
+      return 'object; variable: JSON';
     default:
       return 'text';
   }
@@ -53,7 +55,7 @@ function optionsTable() {
     OPTIONS.map(({ name, kind, fallback, meaning }) => [
       code(name),
       code(environmentName(name)),
-      flags.has(name) ? code(flagName(name)) : 'none, always on',
+      flags.has(name) ? code(flagName(name)) : name === 'shutdown' ? 'none, always on' : 'none',
       fallback === null || fallback === '' ? 'unset' : code(fallback),
       values(kind),
       meaning,

@@ -8,8 +8,8 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** `serve` always stops on signals, so `shutdown` itself is no flag. */
-export const FLAG_OPTIONS: readonly OptionSpec[] = OPTIONS.filter(({ kind }) => kind.type !== 'shutdown');
+/** `serve` always stops on signals, so `shutdown` itself is no flag; nor is what only an application can use. */
+export const FLAG_OPTIONS: readonly OptionSpec[] = OPTIONS.filter(({ isNoFlag }) => isNoFlag !== true);
 
 /** Flags of `serve` as options: `--name value`, `--name=value`; a boolean alone is true, `--no-name` is false. */
 export function parseFlags(args: readonly string[]): HealthOptions {

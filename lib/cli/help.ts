@@ -47,7 +47,7 @@ function placeholder(kind: Kind): string {
     case 'number':
       return ' N';
     case 'boolean':
-    case 'shutdown':
+    case 'section':
       return '';
     case 'choice':
       return ` ${kind.values.join('|')}`;
@@ -58,6 +58,8 @@ function placeholder(kind: Kind): string {
       return ' LIST';
     case 'string':
       return ' TEXT';
+    case 'json':
+      return ' JSON';
   }
 }
 

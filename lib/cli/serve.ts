@@ -22,8 +22,9 @@ export async function serve(args: readonly string[]): Promise<number | undefined
   const logger = createServeLog(stderr.isTTY ? painter(usesColor(stderr, env)) : null);
   let health: Health;
   try {
+    const flags = parseFlags(args);
     health = await startWith(
-      { ...withDefaultHost(parseFlags(args), env), shutdown: true, logger },
+      { ...withDefaultHost(flags, env), shutdown: flags.shutdown ?? true, logger },
       { logToStderr: !stderr.isTTY },
     );
   } catch (error) {

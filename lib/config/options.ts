@@ -2,6 +2,14 @@ import type { DialectName } from '../dialects/index.js';
 import type { Details } from '../dialects/view.js';
 import type { GpuAction, GpuSeverity } from '../gpu/actions.js';
 import type { XidOverride } from '../gpu/policy-options.js';
+import type { AdminConfig, AdminOptions } from './admin.js';
+import type { CanaryConfig, CanaryOptions } from './canary.js';
+import type { EngineMonitorConfig, EngineMonitorOptions } from './engine.js';
+import type { LimitsConfig, LimitsOptions } from './limits.js';
+import type { DynamoPaths } from './paths.js';
+import type { ShutdownConfig, ShutdownOptions } from './shutdown.js';
+
+export type { AdminOptions, CanaryOptions, EngineMonitorOptions, LimitsOptions, ShutdownOptions };
 
 /** Any pino-shaped logger. The library is silent unless one is given. */
 export interface Logger {
@@ -29,6 +37,16 @@ export interface ListenerOptions {
   dialect?: DialectName;
   /** `documented` leaves out stacks, error texts and pids. Default: `full` on loopback and unix sockets, else `documented`. */
   details?: Details;
+  /** Other paths for `/health` and `/live`; only with the dialect `dynamo-worker`. Default: option `paths`. */
+  paths?: PathOptions;
+}
+
+/** Paths of a Dynamo listener; they begin with `/` and are compared byte by byte. `/ready` stays. */
+export interface PathOptions {
+  /** Default `/health`. */
+  health?: string;
+  /** Default `/live`. */
+  live?: string;
 }
 
 /** Options of `startHealth`. Every one with a plain value can also be set by its environment variable; see `docs/configuration.md`. */
@@ -61,7 +79,25 @@ export interface HealthOptions {
   onGpuFailure?: 'shutdown' | 'unready' | 'ignore';
   /** `distinct` exits with 74 where a restart will not help; `standard` (default) with 1 on every failure. */
   exitCodes?: 'standard' | 'distinct';
+  /** Endpoints that must be ready for the process to be ready. Default: every one that is declared. */
+  requiredEndpoints?: readonly string[];
+  /** What Dynamo listeners say while no endpoint is declared, and of required ones that are not. Default `notready`. */
+  startingHealthStatus?: 'notready' | 'ready';
+  /** Other paths for `/health` and `/live` of Dynamo listeners. */
+  paths?: PathOptions;
+  /** `shallow` makes `/live` of Dynamo listeners 503 only for what a restart cures; `documented` (default): as `/health`. */
+  liveMode?: 'documented' | 'shallow';
+  /** Test requests to served endpoints that are idle. Default false. */
+  canary?: boolean | CanaryOptions;
+  engineMonitor?: EngineMonitorOptions;
+  /**
+   * What happens when the inference engine is dead or stalled: `unready` (default) withdraws readiness, `shutdown` (default
+   * where a `DYN_SYSTEM_*` variable is set) also drains and exits with 1, `ignore` only reports.
+   */
+  onEngineFailure?: 'shutdown' | 'unready' | 'ignore';
   shutdown?: boolean | ShutdownOptions;
+  limits?: LimitsOptions;
+  admin?: AdminOptions;
   /** Version of the application. Default: that of its package.json. */
   version?: string;
   /** Registry of the application, merged into `/metrics`. */
@@ -88,14 +124,12 @@ export interface GpuOptions {
   findings?: Readonly<Record<string, GpuSeverity | 'ignore'>>;
 }
 
-export interface ShutdownOptions {
-  /** Signals that start the shutdown. Default SIGTERM and SIGINT. */
-  signals?: readonly NodeJS.Signals[];
-  /** Longest time from the signal to the exit, in milliseconds. Default 30000. */
-  gracePeriodMs?: number;
-}
-
-export type ListenerConfig = { readonly dialect: DialectName; readonly details: Details } & (
+export type ListenerConfig = {
+  readonly dialect: DialectName;
+  readonly details: Details;
+  /** Of Dynamo listeners. */
+  readonly paths?: DynamoPaths;
+} & (
   | { readonly kind: 'tcp'; readonly host: string | null; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string; readonly mode: number }
 );
@@ -129,7 +163,22 @@ export interface Config {
   };
   readonly onGpuFailure: 'shutdown' | 'unready' | 'ignore';
   readonly exitCodes: 'standard' | 'distinct';
-  readonly shutdown: { readonly signals: readonly NodeJS.Signals[]; readonly gracePeriodMs: number } | null;
+  /** Empty: every declared endpoint. */
+  readonly requiredEndpoints: readonly string[];
+  readonly startingHealthStatus: 'notready' | 'ready';
+  readonly liveMode: 'documented' | 'shallow';
+  /** Null while it is off. */
+  readonly canary: CanaryConfig | null;
+  readonly engineMonitor: EngineMonitorConfig;
+  readonly onEngineFailure: 'shutdown' | 'unready' | 'ignore';
+  /** Null where no signal handler is asked for; `drain` is what any drain goes by. */
+  readonly shutdown: ShutdownConfig | null;
+  readonly drain: ShutdownConfig;
+  readonly limits: LimitsConfig;
+  /** Null where there is no admin listener. */
+  readonly admin: AdminConfig | null;
+  /** What is no error and still worth a line in the log. */
+  readonly warnings: readonly string[];
   readonly version: string | null;
   readonly root: string;
 }

@@ -1,17 +1,28 @@
-import type { DialectName } from '../dialects/index.js';
-import type { Details } from '../dialects/view.js';
 import { InferenceHealthError } from '../errors.js';
+import { adminOf } from './admin.js';
+import { canaryOf } from './canary.js';
+import { nearMisses } from './dynamo-near.js';
+import { dynamoValue } from './dynamo-options.js';
+import { dynamoServer } from './dynamo-server.js';
+import { requiredEndpointsOf } from './endpoints.js';
+import { engineMonitorOf } from './engine.js';
+import type { Environment } from './environment.js';
 import { checkGpuOverrides } from './gpu-overrides.js';
 import { rejectUnknown, requireObject } from './keys.js';
-import type { Config, HealthOptions, ListenerConfig, ShutdownOptions } from './options.js';
+import { limitsOf } from './limits.js';
+import { listenersOf } from './listeners.js';
+import type { Config, HealthOptions } from './options.js';
 import { environmentName, OBJECT_OPTIONS, OPTIONS, type OptionSpec, OTHER_ENVIRONMENT } from './schema.js';
+import { drainOf } from './shutdown.js';
+import { type Get, keysOf } from './spec.js';
 import { didYouMean } from './suggest.js';
 import { checkValue, invalid, parseValue } from './values.js';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-const LISTENER_KEYS = ['port', 'host', 'path', 'mode', 'dialect', 'details'];
-const SHUTDOWN_KEYS = ['signals', 'gracePeriodMs'];
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
+/** Keys of these objects that are no options by themselves. */
+const FURTHER_KEYS: Readonly<Record<string, readonly string[]>> = {
+  gpu: ['xids', 'findings'],
+  shutdown: ['signals'],
+};
 
 /**
  * Kubernetes tells every pod where each Service of its namespace is, in variables that begin with the Service's name: for one
@@ -30,21 +41,22 @@ function isServiceLink(name: string, text: string): boolean {
  */
 export function resolveConfig(options: HealthOptions = {}, environment: Environment = {}): Config {
   rejectUnknown('option', options, knownKeys(OPTIONS.map(({ name }) => name)).concat(OBJECT_OPTIONS));
-  if (options.memory !== undefined) {
-    requireObject('option memory', options.memory);
-    rejectUnknown('option memory', options.memory, ['degradedPercent', 'unhealthyPercent']);
-  }
-  if (options.gpu !== undefined) {
-    requireObject('option gpu', options.gpu);
-    rejectUnknown('option gpu', options.gpu, ['mode', 'devices', 'library', 'kmsg', 'xids', 'findings']);
-    checkGpuOverrides(options.gpu);
-  }
+  checkSections(options);
+  if (options.gpu !== undefined) checkGpuOverrides(options.gpu);
   rejectUnknownEnvironment(environment);
   checkObjects(options);
 
+  const dynamo = dynamoServer(environment);
   const values = new Map<string, unknown>();
-  for (const spec of OPTIONS) values.set(spec.name, resolveValue(spec, options, environment));
-  const get = <T>(name: string): T => values.get(name) as T;
+  const given = new Set<string>();
+  for (const spec of OPTIONS) {
+    const value = resolveValue(spec, options, environment);
+    if (value !== undefined) given.add(spec.name);
+    // A Dynamo worker that cannot serve exits, as documented, so that it is restarted.
+    const isExit = dynamo.isWorker && (spec.name === 'onGpuFailure' || spec.name === 'onEngineFailure');
+    values.set(spec.name, value ?? dynamoValue(spec, environment) ?? (isExit ? 'shutdown' : spec.fallback));
+  }
+  const get: Get = <T>(name: string): T => values.get(name) as T;
 
   const degraded = get<number>('memory.degradedPercent');
   const unhealthy = get<number>('memory.unhealthyPercent');
@@ -55,8 +67,12 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
       degraded,
     );
 
+  const drain = drainOf(get);
+
   return Object.freeze({
-    listeners: Object.freeze(listenersOf(options, get)),
+    listeners: Object.freeze(
+      listenersOf({ options, get, isGiven: (name) => given.has(name), kindOf, dynamo }),
+    ),
     httpEngine: get<Config['httpEngine']>('httpEngine'),
     native: get<Config['native']>('native'),
     startupGraceMs: get<number>('startupGraceMs'),
@@ -83,10 +99,38 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
     }),
     onGpuFailure: get<Config['onGpuFailure']>('onGpuFailure'),
     exitCodes: get<Config['exitCodes']>('exitCodes'),
-    shutdown: shutdownOf(get<boolean | ShutdownOptions>('shutdown'), get<number>('shutdown.gracePeriodMs')),
+    requiredEndpoints: requiredEndpointsOf(get),
+    startingHealthStatus: get<Config['startingHealthStatus']>('startingHealthStatus'),
+    liveMode: get<Config['liveMode']>('liveMode'),
+    canary: canaryOf(get),
+    engineMonitor: engineMonitorOf(get),
+    onEngineFailure: get<Config['onEngineFailure']>('onEngineFailure'),
+    shutdown: get('shutdown') === false ? null : drain,
+    drain,
+    limits: limitsOf(get),
+    admin: adminOf(get),
+    warnings: Object.freeze(nearMisses(environment)),
     version: get<string | null>('version'),
     root: get<string>('root').replace(/\/+$/, ''),
   });
+}
+
+function kindOf(name: string): OptionSpec['kind'] {
+  return (OPTIONS.find((spec) => spec.name === name) as OptionSpec).kind;
+}
+
+/** Objects in which options stand: `memory`, `gpu`, `canary` and so on. */
+function checkSections(options: HealthOptions): void {
+  for (const head of knownKeys(OPTIONS.map(({ name }) => name).filter((name) => name.includes('.')))) {
+    const value = (options as Readonly<Record<string, unknown>>)[head];
+    const isSection = OPTIONS.some(({ name }) => name === head);
+    if (value === undefined || (isSection && typeof value === 'boolean')) continue;
+    requireObject(`option ${head}`, value);
+    rejectUnknown(`option ${head}`, value as object, [
+      ...keysOf(head, OPTIONS),
+      ...(FURTHER_KEYS[head] ?? []),
+    ]);
+  }
 }
 
 function knownKeys(names: readonly string[]): string[] {
@@ -117,6 +161,7 @@ function checkObjects({ logger, signal, registry }: HealthOptions): void {
     throw invalid('option registry', 'an object with metrics()', registry);
 }
 
+/** Undefined where neither the options nor our variables say anything. */
 function resolveValue(spec: OptionSpec, options: HealthOptions, environment: Environment): unknown {
   const [head = '', tail] = spec.name.split('.');
   let given = (options as Readonly<Record<string, unknown>>)[head];
@@ -132,89 +177,5 @@ function resolveValue(spec: OptionSpec, options: HealthOptions, environment: Env
   // An empty variable is an unset one: manifests often leave a name without a value.
   if (text !== undefined && text.trim() !== '' && !isServiceLink(name, text))
     return parseValue(name, spec.kind, text.trim());
-  return spec.fallback;
-}
-
-function listenersOf(options: HealthOptions, get: <T>(name: string) => T): ListenerConfig[] {
-  const dialect = get<DialectName>('dialect');
-  const details = get<Details | null>('details');
-  const explicit = get<readonly unknown[] | null>('listeners');
-  const hasAddress = options.port !== undefined || options.host !== undefined;
-  // An address given in code or by a flag wins over a list in the environment, as every option does.
-  if (explicit === null || (hasAddress && options.listeners === undefined))
-    return [tcp(get<number>('port'), get<string | null>('host'), dialect, details)];
-  if (hasAddress) {
-    throw new InferenceHealthError(
-      'ERR_CONFIG_INVALID',
-      'options port and host cannot be combined with listeners; put them into the list',
-    );
-  }
-  return explicit.map((item, index) => listenerOf(item, `listeners[${index}]`, dialect, details));
-}
-
-function listenerOf(
-  item: unknown,
-  where: string,
-  fallbackDialect: DialectName,
-  fallbackDetails: Details | null,
-): ListenerConfig {
-  requireObject(where, item);
-  const listener = item as Readonly<Record<string, unknown>>;
-  rejectUnknown(`${where} key`, listener, LISTENER_KEYS);
-  const check = (key: string): unknown => {
-    const spec = OPTIONS.find(({ name }) => name === key);
-    const value = listener[key];
-    return value === undefined || spec === undefined
-      ? undefined
-      : checkValue(`${where}.${key}`, spec.kind, value);
-  };
-  const dialect = (check('dialect') as DialectName | undefined) ?? fallbackDialect;
-  const details = (check('details') as Details | undefined) ?? fallbackDetails;
-  const { path } = listener;
-  if (path === undefined) {
-    if (listener.mode !== undefined)
-      throw invalid(`${where}.mode`, 'no mode without a unix path', listener.mode);
-    const port = check('port');
-    if (port === undefined) throw invalid(where, 'a port or a path', item);
-    return tcp(port as number, (check('host') as string | undefined) ?? null, dialect, details);
-  }
-  if (listener.port !== undefined || listener.host !== undefined)
-    throw invalid(where, 'either path or port and host', item);
-  if (typeof path !== 'string' || path === '')
-    throw invalid(`${where}.path`, 'a path of a unix socket', path);
-  const mode = listener.mode ?? 0o600;
-  if (typeof mode !== 'number' || !Number.isInteger(mode) || mode < 0 || mode > 0o777)
-    throw invalid(`${where}.mode`, 'permission bits from 0 to 0o777', mode);
-  return Object.freeze({ kind: 'unix', path, mode, dialect, details: details ?? 'full' });
-}
-
-function isLoopback(host: string | null): boolean {
-  return host !== null && (host === 'localhost' || host === '::1' || host.startsWith('127.'));
-}
-
-function tcp(
-  port: number,
-  host: string | null,
-  dialect: DialectName,
-  details: Details | null,
-): ListenerConfig {
-  const address = host === '' ? null : host;
-  return Object.freeze({
-    kind: 'tcp',
-    host: address,
-    port,
-    dialect,
-    details: details ?? (isLoopback(address) ? 'full' : 'documented'),
-  });
-}
-
-function shutdownOf(value: boolean | ShutdownOptions, gracePeriodMs: number): Config['shutdown'] {
-  if (value === false) return null;
-  const given: ShutdownOptions = value === true ? {} : value;
-  rejectUnknown('option shutdown', given, SHUTDOWN_KEYS);
-  const signals = given.signals ?? ['SIGTERM', 'SIGINT'];
-  if (!Array.isArray(signals) || signals.length === 0 || !signals.every((name) => SIGNALS.includes(name))) {
-    throw invalid('option shutdown.signals', `an array of ${SIGNALS.join(', ')}`, signals);
-  }
-  return Object.freeze({ signals: Object.freeze([...signals]), gracePeriodMs });
+  return undefined;
 }

@@ -1,27 +1,14 @@
 import { DIALECT_NAMES } from '../dialects/index.js';
 
-export type Kind =
-  | { readonly type: 'integer' | 'number'; readonly min: number; readonly max: number }
-  | { readonly type: 'boolean' }
-  | { readonly type: 'string' }
-  | { readonly type: 'choice'; readonly values: readonly string[] }
-  | { readonly type: 'list' }
-  | { readonly type: 'devices' }
-  | { readonly type: 'listeners' }
-  | { readonly type: 'shutdown' };
+import { ADMIN_SPECS } from './admin.js';
+import { CANARY_SPECS } from './canary.js';
+import { ENDPOINT_SPECS } from './endpoints.js';
+import { ENGINE_SPECS } from './engine.js';
+import { LIMITS_SPECS } from './limits.js';
+import { SHUTDOWN_SPECS } from './shutdown.js';
+import { choice, DAY_MS, integer, type OptionSpec } from './spec.js';
 
-/** One option: the single source of validation, environment names, flags and the table in `docs/configuration.md`. */
-export interface OptionSpec {
-  /** Path inside the options object. */
-  readonly name: string;
-  readonly kind: Kind;
-  readonly fallback: string | number | boolean | null;
-  readonly meaning: string;
-}
-
-const integer = (min: number, max: number): Kind => ({ type: 'integer', min, max });
-const choice = (...values: string[]): Kind => ({ type: 'choice', values });
-const DAY_MS = 86_400_000;
+export type { Kind, OptionSpec } from './spec.js';
 
 export const OPTIONS: readonly OptionSpec[] = [
   {
@@ -36,7 +23,12 @@ export const OPTIONS: readonly OptionSpec[] = [
     fallback: null,
     meaning: 'IP literal or `localhost`; unset: all interfaces (`127.0.0.1` for `serve`)',
   },
-  { name: 'dialect', kind: choice(...DIALECT_NAMES), fallback: 'bitnet', meaning: 'what `/health` answers' },
+  {
+    name: 'dialect',
+    kind: choice(...DIALECT_NAMES),
+    fallback: 'bitnet',
+    meaning: 'what `/health` answers; `dynamo-worker` by itself where a `DYN_SYSTEM_*` variable is set',
+  },
   {
     name: 'details',
     kind: choice('documented', 'full'),
@@ -159,18 +151,12 @@ export const OPTIONS: readonly OptionSpec[] = [
     fallback: 'standard',
     meaning: '`distinct`: exit code 74 where a restart will not help',
   },
-  {
-    name: 'shutdown',
-    kind: { type: 'shutdown' },
-    fallback: false,
-    meaning: 'install signal handlers that drain and exit',
-  },
-  {
-    name: 'shutdown.gracePeriodMs',
-    kind: integer(0, DAY_MS),
-    fallback: 30_000,
-    meaning: 'longest time from the signal to the exit',
-  },
+  ...ENDPOINT_SPECS,
+  ...CANARY_SPECS,
+  ...ENGINE_SPECS,
+  ...SHUTDOWN_SPECS,
+  ...LIMITS_SPECS,
+  ...ADMIN_SPECS,
   {
     name: 'version',
     kind: { type: 'string' },

@@ -1,5 +1,5 @@
 /** Edits between two names, two neighbours that changed places counting as one. Bounded inputs only (option names). */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

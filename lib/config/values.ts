@@ -1,5 +1,5 @@
 import { InferenceHealthError } from '../errors.js';
-import type { Kind } from './schema.js';
+import type { Kind } from './spec.js';
 
 export function invalid(where: string, expected: string, received: unknown): InferenceHealthError {
   return new InferenceHealthError(
@@ -34,8 +34,10 @@ function expectation(kind: Kind): string {
       return 'an array of GPU indices and UUIDs';
     case 'listeners':
       return 'an array of listeners';
-    case 'shutdown':
-      return 'true, false or { signals, gracePeriodMs }';
+    case 'json':
+      return 'an object (JSON)';
+    case 'section':
+      return `true, false or { ${kind.keys.join(', ')} }`;
   }
 }
 
@@ -68,11 +70,10 @@ export function checkValue(where: string, kind: Kind, value: unknown): unknown {
     }
     case 'listeners':
       return Array.isArray(value) && value.length > 0 ? value : fail();
-    case 'shutdown':
-      return typeof value === 'boolean' ||
-        (typeof value === 'object' && value !== null && !Array.isArray(value))
-        ? value
-        : fail();
+    case 'json':
+      return isPlain(value) ? value : fail();
+    case 'section':
+      return typeof value === 'boolean' || isPlain(value) ? value : fail();
   }
 }
 
@@ -89,7 +90,7 @@ export function parseValue(where: string, kind: Kind, text: string): unknown {
       return checkValue(where, kind, value);
     }
     case 'boolean':
-    case 'shutdown': {
+    case 'section': {
       const lower = text.toLowerCase();
       if (TRUE.includes(lower)) return true;
       if (FALSE.includes(lower)) return false;
@@ -103,9 +104,27 @@ export function parseValue(where: string, kind: Kind, text: string): unknown {
         .filter((item) => item !== '');
     case 'listeners':
       return text.split(',').map((item) => parseListener(where, item.trim()));
+    case 'json':
+      return parseJson(where, text);
     default:
       return checkValue(where, kind, text);
   }
+}
+
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A JSON object. Throws ERR_CONFIG_INVALID naming `where`, and what the parser says. */
+export function parseJson(where: string, text: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw invalid(where, `a JSON object (${error instanceof Error ? error.message : String(error)})`, text);
+  }
+  if (!isPlain(value)) throw invalid(where, 'a JSON object', text);
+  return value;
 }
 
 /** `8081`, `127.0.0.1:8081`, `[::1]:8081` or `unix:/path`. */
