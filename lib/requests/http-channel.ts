@@ -9,8 +9,11 @@ const CHANNEL = 'http.server.request.start';
 const REQUEST = Symbol('inference-health.request');
 const DELIVERED = Symbol('inference-health.delivered');
 
+/** What is told how a response ended. */
+export type HttpRequest = Pick<CountedRequest, 'end' | 'fail' | 'discard'>;
+
 interface Counted extends ServerResponse {
-  [REQUEST]?: CountedRequest | undefined;
+  [REQUEST]?: HttpRequest | undefined;
   [DELIVERED]?: boolean;
 }
 
@@ -36,13 +39,25 @@ export function countHttpRequests(begin: () => CountedRequest | null): () => voi
     const { response, socket } = message as RequestStart;
     const counted = begin();
     if (counted === null) return;
-    response[REQUEST] = counted;
-    response.on('finish', onFinish);
-    response.on('close', onClose);
-    openOn(socket).add(response);
+    followResponse(response, socket, counted);
   };
   subscribe(CHANNEL, onStart);
   return () => unsubscribe(CHANNEL, onStart);
+}
+
+/** Ends or fails `request` by how the response ends. It takes the place of what was followed before, which is discarded. */
+export function followHttpResponse(response: ServerResponse, request: HttpRequest): void {
+  discardHttpRequest(response);
+  followResponse(response, response.req.socket, request);
+}
+
+function followResponse(response: Counted, socket: Socket, request: HttpRequest): void {
+  response[REQUEST] = request;
+  const responses = openOn(socket);
+  if (responses.has(response)) return;
+  responses.add(response);
+  response.on('finish', onFinish);
+  response.on('close', onClose);
 }
 
 /** Takes back a request that should not count, such as a probe on the application's own port. Returns false if it was not counted. */
