@@ -1,4 +1,5 @@
-import type { GpuReport, HostFacts, LoopLevel, Owner, Phase, Status } from './types.js';
+import type { EngineFinding } from '../engine/policy.js';
+import type { CanaryReport, GpuReport, HostFacts, LoopLevel, Owner, Phase, Status } from './types.js';
 
 /** Everything that can change the status. Times are monotonic milliseconds and travel in the event: nothing here reads a clock. */
 export type StatusEvent =
@@ -31,6 +32,10 @@ export type StatusEvent =
   | { readonly type: 'settled' }
   /** Null: no GPU here, and none required. */
   | { readonly type: 'gpu'; readonly report: GpuReport | null }
+  /** What the engine monitor found; null: nothing, or no longer. */
+  | { readonly type: 'engine'; readonly finding: EngineFinding | null }
+  /** What the test requests of one endpoint say; null: it is not served any more. */
+  | { readonly type: 'canary'; readonly name: string; readonly report: CanaryReport | null }
   | { readonly type: 'sample'; readonly facts: HostFacts }
   | { readonly type: 'sample-failed'; readonly atMs: number; readonly message: string }
   | { readonly type: 'loop'; readonly atMs: number; readonly level: LoopLevel; readonly sinceMs: number };

@@ -81,6 +81,33 @@ export const REASONS: readonly ReasonRow[] = [
     action: 'Read the application log.',
   },
   {
+    code: 'inference_engine.dead',
+    meaning: 'The engine process has exited, is gone, or has closed its pipe, or the engine check said so.',
+    action:
+      'Read `engineFailure` in the log; with `onEngineFailure: shutdown` the process drains and exits with 1.',
+  },
+  {
+    code: 'inference_engine.stalled',
+    meaning:
+      'The engine does not progress: stopped, no heartbeat, or work and no token for too long; see the message.',
+    action: 'Wait for `liveStallMs`: then liveness fails, or the process drains and exits with 1.',
+  },
+  {
+    code: 'inference_engine.check_failed',
+    meaning: 'The `check` given to `health.engine.watch` returned false or threw.',
+    action: 'Read the log; the same follows as for a stalled engine.',
+  },
+  {
+    code: 'canary.pending',
+    meaning: 'No test request to the endpoint and no real one has succeeded yet.',
+    action: 'Wait for the first one, at most a few seconds.',
+  },
+  {
+    code: 'canary.failed',
+    meaning: 'Test requests to the endpoint failed; `canary` on a `full` listener has the last ones.',
+    action: 'None at once: readiness returns with the next success. Look at the engine if it does not.',
+  },
+  {
     code: 'endpoint.notready',
     meaning: 'A declared endpoint is not ready.',
     action: 'Wait, or see what the endpoint needs.',

@@ -67,6 +67,8 @@ export function initialState(startedAtMs: number, policy: Policy): State {
     endpoints: [],
     holds: [],
     gpu: null,
+    engine: null,
+    canaries: [],
     policy,
   };
 }
@@ -132,6 +134,14 @@ function apply(state: State, event: StatusEvent): State {
     }
     case 'gpu':
       return observeGpu(state, event.report);
+    case 'engine':
+      return state.engine === event.finding ? state : { ...state, engine: event.finding };
+    case 'canary': {
+      const others = state.canaries.filter(({ name }) => name !== event.name);
+      if (event.report === null) return { ...state, canaries: others };
+      const canaries = [...others, { ...event.report, name: event.name }];
+      return { ...state, canaries: canaries.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+    }
     case 'sample-failed': {
       const failed = { status: 'unknown', message: event.message, observedAtMs: event.atMs } as const;
       return put(put(state, { name: 'memory', reason: 'memory.unknown', ...failed }), {

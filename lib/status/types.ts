@@ -1,3 +1,4 @@
+import type { EngineFinding } from '../engine/policy.js';
 import type { GpuDeviceFacts } from '../gpu/facts.js';
 import type { GpuFinding } from '../gpu/finding.js';
 import type { LeakReport } from '../gpu/leak.js';
@@ -61,6 +62,8 @@ export interface Policy {
   /** Components that gate readiness besides those that always do. */
   readonly gates: readonly string[];
   readonly aggregation: 'documented' | 'worst';
+  /** Whether a dead or stalled engine withdraws readiness and liveness, or is only reported. Default true. */
+  readonly engineGates?: boolean;
   /** Age in milliseconds from which a sampled fact counts as stale. */
   readonly sampleStaleMs: number;
 }
@@ -107,6 +110,34 @@ export interface GpuDeviceReport {
   readonly used: boolean;
 }
 
+/** How a test request to an endpoint ended. `inconclusive`: it says nothing, as when the engine was busy with others. */
+export type CanaryOutcome = 'ok' | 'failed' | 'timeout' | 'empty' | 'inconclusive';
+
+/** What test requests and real traffic say about one served endpoint. */
+export interface CanaryReport {
+  /** `pending`: neither a test request nor a real one has succeeded yet. Only `ok` leaves readiness alone. */
+  readonly status: 'pending' | 'ok' | 'failed';
+  /** Since when it has this status, monotonic milliseconds. */
+  readonly sinceMs: number;
+  /** The last ones, oldest first. */
+  readonly history: readonly CanaryEntry[];
+  /** Since start. */
+  readonly counts: Readonly<Record<CanaryOutcome, number>>;
+}
+
+export interface CanaryEntry {
+  readonly atMs: number;
+  readonly outcome: CanaryOutcome;
+  readonly durationMs: number;
+  /** Error text, shown only to listeners with `details: 'full'`. */
+  readonly detail: string | null;
+}
+
+export interface EndpointCanary extends CanaryReport {
+  /** Of the endpoint. */
+  readonly name: string;
+}
+
 export interface State {
   readonly phase: Phase;
   readonly startedAtMs: number;
@@ -124,6 +155,9 @@ export interface State {
   readonly endpoints: readonly Endpoint[];
   readonly holds: readonly Hold[];
   readonly gpu: GpuReport | null;
+  readonly engine: EngineFinding | null;
+  /** By endpoint, sorted; empty where no test requests are sent. */
+  readonly canaries: readonly EndpointCanary[];
   readonly policy: Policy;
 }
 

@@ -1,6 +1,7 @@
+import type { EngineFinding } from '../engine/policy.js';
 import type { GpuAction } from '../gpu/actions.js';
 import type { GpuFinding } from '../gpu/finding.js';
-import type { Component, Endpoint, Phase, State, Status } from './types.js';
+import type { Component, Endpoint, EndpointCanary, Phase, State, Status } from './types.js';
 
 export interface Reason {
   readonly component: string;
@@ -27,7 +28,9 @@ export interface Verdict {
   readonly health: Exclude<Status, 'unknown'>;
   /** Components as of now: what has become stale is `unknown`. */
   readonly components: readonly Component[];
+  /** As served, less what failed its test requests: those are `notready`. */
   readonly endpoints: readonly Endpoint[];
+  readonly canaries: readonly EndpointCanary[];
   /** Every deviation, in the order of the components, then holds, endpoints, drain. */
   readonly reasons: readonly Reason[];
   /** The reasons that make `ready` false. */
@@ -42,7 +45,9 @@ const GATES: readonly string[] = ['model', 'memory', 'inference_engine', 'gpu', 
 export function verdict(state: State, nowMs: number): Verdict {
   const { policy, phase } = state;
   let validUntilMs = Number.POSITIVE_INFINITY;
+  const failed = policy.engineGates === false ? null : state.engine;
   const components = state.components.map((component) => {
+    if (failed !== null && component.name === 'inference_engine') return failing(component, failed);
     if (component.staleAfterMs === null) return component;
     const staleAtMs = component.observedAtMs + component.staleAfterMs;
     if (nowMs < staleAtMs) {
@@ -79,11 +84,19 @@ export function verdict(state: State, nowMs: number): Verdict {
     reasons.push(reason);
     gating.push(reason);
   }
-  for (const endpoint of state.endpoints) {
+  if (state.engine !== null && failed === null) {
+    const { code, message, sinceMs } = state.engine;
+    reasons.push({ component: 'inference_engine', code, message, sinceMs });
+  }
+  const endpoints = state.endpoints.map((endpoint) => tested(endpoint, state.canaries));
+  for (const endpoint of endpoints) {
     if (endpoint.status === 'ready') continue;
-    const message = `Endpoint ${endpoint.name} is not ready`;
+    const canary = endpoint.reason?.startsWith('canary.') === true;
+    const message = canary
+      ? `Endpoint ${endpoint.name} ${endpoint.reason === 'canary.pending' ? 'has not answered' : 'does not answer'} test requests`
+      : `Endpoint ${endpoint.name} is not ready`;
     const reason = {
-      component: 'endpoint',
+      component: canary ? 'canary' : 'endpoint',
       code: endpoint.reason ?? 'endpoint.notready',
       message,
       sinceMs: endpoint.sinceMs,
@@ -97,7 +110,7 @@ export function verdict(state: State, nowMs: number): Verdict {
     gating.push(phaseReason);
   }
 
-  const live = state.loop !== 'stalled';
+  const live = state.loop !== 'stalled' && failed?.isNotLive !== true;
   const graceEndsMs = state.startedAtMs + policy.startupGraceMs;
   if (nowMs < graceEndsMs) validUntilMs = Math.min(validUntilMs, graceEndsMs);
   return {
@@ -108,7 +121,8 @@ export function verdict(state: State, nowMs: number): Verdict {
     ready: gating.length === 0,
     health: aggregate(components, state),
     components,
-    endpoints: state.endpoints,
+    endpoints,
+    canaries: state.canaries,
     reasons,
     gating,
     validUntilMs,
@@ -119,6 +133,21 @@ function staled(component: Component, staleAtMs: number): Component {
   if (component.status === 'unknown') return component;
   const message = `No observation for more than ${component.staleAfterMs} ms; last: ${component.message}`;
   return { ...component, status: 'unknown', reason: `${component.name}.stale`, message, sinceMs: staleAtMs };
+}
+
+/** What the application says about its engine does not count while the engine is found dead or stalled. */
+function failing(component: Component, { code, message, sinceMs }: EngineFinding): Component {
+  const continuous = true;
+  return { ...component, status: 'unhealthy', reason: code, message, sinceMs, continuous, claimed: true };
+}
+
+/** Test requests can only take readiness away: one that succeeds never makes an endpoint ready that is not served. */
+function tested(endpoint: Endpoint, canaries: readonly EndpointCanary[]): Endpoint {
+  if (endpoint.status !== 'ready') return endpoint;
+  const canary = canaries.find(({ name }) => name === endpoint.name);
+  if (canary === undefined || canary.status === 'ok') return endpoint;
+  const sinceMs = Math.max(endpoint.sinceMs, canary.sinceMs);
+  return { ...endpoint, status: 'notready', reason: `canary.${canary.status}`, sinceMs };
 }
 
 function reasonOfFinding(finding: GpuFinding): Reason {
