@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,24 +62,35 @@ bool control_open(void) {
 
 enum { POLL_MS = 20 };
 
+/* One for each thread, kept until it ends: to close an inotify descriptor takes the kernel some 15 ms, which would delay
+ * every event by so much. */
+static _Thread_local Waker own_waker = {-1, NULL};
+static pthread_key_t waker_key;
+
+static void waker_close(void* descriptor) { close((int)(intptr_t)descriptor - 1); }
+static void make_waker_key(void) { pthread_key_create(&waker_key, waker_close); }
+
 Waker waker_open(void) {
-  Waker waker = {inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
-  if (waker.descriptor >= 0 && inotify_add_watch(waker.descriptor, current_path, IN_MODIFY) < 0) waker_close(&waker);
-  return waker;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, make_waker_key);
+  if (own_waker.descriptor >= 0 && own_waker.watched == control()) return own_waker;
+  if (own_waker.descriptor >= 0) close(own_waker.descriptor);
+  own_waker = (Waker){inotify_init1(IN_CLOEXEC | IN_NONBLOCK), control()};
+  if (own_waker.descriptor >= 0 && inotify_add_watch(own_waker.descriptor, current_path, IN_MODIFY) < 0) {
+    close(own_waker.descriptor);
+    own_waker.descriptor = -1;
+  }
+  pthread_setspecific(waker_key, (void*)(intptr_t)(own_waker.descriptor + 1));
+  return own_waker;
 }
 
-void waker_wait(Waker* waker, int milliseconds) {
+void waker_wait(const Waker* waker, int milliseconds) {
   struct pollfd wanted = {waker->descriptor, POLLIN, 0};
   const int timeout = milliseconds < 0 || milliseconds > POLL_MS ? POLL_MS : milliseconds;
   if (poll(&wanted, 1, timeout) > 0) {
     char drained[4096];
     while (read(waker->descriptor, drained, sizeof drained) > 0) continue;
   }
-}
-
-void waker_close(Waker* waker) {
-  if (waker->descriptor >= 0) close(waker->descriptor);
-  waker->descriptor = -1;
 }
 
 int64_t thread_cpu_ns(void) {

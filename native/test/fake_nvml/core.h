@@ -51,12 +51,13 @@
 FakeControl* control(void);
 /* Looks the path up and maps it unless it is mapped already; false without a usable file. */
 bool control_open(void);
-/* Sleeps until the control file is written, for at most `milliseconds`. `seen` is what wake_ticket() gave before the
- * condition was checked. */
-typedef struct { int descriptor; } Waker;
+/* Sleeps until the control file is written after waker_open(), for at most `milliseconds`. Belongs to the calling thread. */
+typedef struct {
+  int descriptor;
+  const FakeControl* watched;
+} Waker;
 Waker waker_open(void);
-void waker_wait(Waker* waker, int milliseconds);
-void waker_close(Waker* waker);
+void waker_wait(const Waker* waker, int milliseconds);
 int64_t monotonic_us(void);
 int64_t thread_cpu_ns(void);
 void sleep_us(int64_t microseconds);

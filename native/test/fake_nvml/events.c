@@ -107,7 +107,8 @@ static nvmlReturn failure(FakeControl* shared, const struct FakeEventSet* set) {
 static nvmlReturn wait_for(FakeControl* shared, int symbol, struct FakeEventSet* set, uint32_t milliseconds, FakeEvent* out) {
   const int64_t number = GET(shared->rules[symbol].calls);
   const int64_t deadline = monotonic_us() + (int64_t)milliseconds * 1000;
-  Waker waker = {-1};
+  /* Before the first look: what is written from here on ends the wait. */
+  const Waker waker = waker_open();
   nvmlReturn result = NVML_SUCCESS;
   for (;;) {
     /* A rule that comes while the call waits holds or ends this call, not the next. */
@@ -120,13 +121,8 @@ static nvmlReturn wait_for(FakeControl* shared, int symbol, struct FakeEventSet*
       result = NVML_TIMEOUT;
       break;
     }
-    if (waker.descriptor < 0) {
-      waker = waker_open();
-      if (waker.descriptor >= 0) continue; /* what was written before the watch existed */
-    }
     waker_wait(&waker, (int)((left + 999) / 1000));
   }
-  waker_close(&waker);
   return result;
 }
 

@@ -111,9 +111,8 @@ static void hold(FakeRule* rule, int slot, int64_t number) {
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
   ADD(rule->blocked, 1);
   ADD(header->blocked, 1);
-  Waker waker = waker_open();
+  const Waker waker = waker_open();
   while (is_blocked(rule, slot, number)) waker_wait(&waker, -1);
-  waker_close(&waker);
   ADD(header->blocked, -1);
   ADD(rule->blocked, -1);
   pthread_setcancelstate(state, NULL);
