@@ -29,12 +29,14 @@ export const slot = {
   timestamp: '\0t\0',
   /** Whole seconds since a monotonic time. */
   secondsSince: (monoMs: number): string => `\0s${monoMs}\0`,
+  /** Nanoseconds of the second that `secondsSince` leaves out, 0 to 999999999. */
+  nanosSince: (monoMs: number): string => `\0n${monoMs}\0`,
   /** Whole milliseconds since a monotonic time. */
   millisecondsSince: (monoMs: number): string => `\0a${monoMs}\0`,
   live: (index: number): string => `\0l${index}\0`,
 } as const;
 
-const PLACEHOLDER = /"?\\u0000([tsal])([-\d.e+]*)\\u0000"?/;
+const PLACEHOLDER = /"?\\u0000([tsanl])([-\d.e+]*)\\u0000"?/;
 /** Longest number `writeNumber` produces: sign, 22 digits of 1e21, point, three decimals. */
 const NUMBER_BYTES = 27;
 
@@ -42,6 +44,21 @@ const TIMESTAMP = 0;
 const SECONDS = 1;
 const MILLISECONDS = 2;
 const LIVE_NUMBER = 3;
+const NANOSECONDS = 4;
+
+const KINDS: Readonly<Record<string, number>> = {
+  t: TIMESTAMP,
+  s: SECONDS,
+  a: MILLISECONDS,
+  n: NANOSECONDS,
+  l: LIVE_NUMBER,
+};
+
+/** Of a double in milliseconds; from a year on its last digits are noise. */
+function nanosOf(elapsedMs: number): number {
+  const fraction = elapsedMs - Math.floor(elapsedMs / 1000) * 1000;
+  return Math.min(999_999_999, Math.max(0, Math.floor(fraction * 1e6)));
+}
 
 /** A body whose text is fixed but for its clock and counter fields. */
 export interface Template {
@@ -86,6 +103,8 @@ export function jsonTemplate(document: unknown): Template {
         return Math.floor((moment.monoMs - parameter) / 1000);
       case MILLISECONDS:
         return Math.floor(moment.monoMs - parameter);
+      case NANOSECONDS:
+        return nanosOf(moment.monoMs - parameter);
       default:
         return moment.live[parameter] ?? Number.NaN;
     }
@@ -154,7 +173,7 @@ function compile(document: unknown): Compiled {
     texts.push(bytes);
     capacity += bytes.length;
     if (kind === undefined) break;
-    kinds.push(isTimestamp ? TIMESTAMP : kind === 's' ? SECONDS : kind === 'a' ? MILLISECONDS : LIVE_NUMBER);
+    kinds.push(KINDS[kind] ?? LIVE_NUMBER);
     parameters.push(Number(parts[index + 2] || 0));
     capacity += isTimestamp ? TIMESTAMP_BYTES : NUMBER_BYTES;
   }

@@ -72,6 +72,8 @@ export interface Route {
   readonly dependsOn: 'verdict' | 'document';
   render(view: View, details: Details): Reply;
   verbose?(view: View, details: Details): Reply;
+  /** For clients that accept `application/json`, where that is not what `render` gives. */
+  json?(view: View, details: Details): Reply;
 }
 
 export type Routes = { readonly [path: string]: Route };

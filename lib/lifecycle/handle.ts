@@ -51,7 +51,7 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
     },
     endpoint(name) {
       const endpoint = createEndpoint(checkName('endpoint', name), dispatch, monoMs);
-      endpoint.notReady();
+      dispatch({ type: 'endpoint-declared', atMs: monoMs(), name });
       return endpoint;
     },
     hold: (name) => createHold(checkName('hold', name, []), dispatch, monoMs),

@@ -79,6 +79,8 @@ function policyOf(config: Config): Policy {
     memoryUnhealthyPercent,
     gates: config.gates,
     aggregation: config.aggregation,
+    requiredEndpoints: config.requiredEndpoints,
+    startingHealthStatus: config.startingHealthStatus,
     sampleStaleMs: Math.max(STALE_AT_LEAST_MS, (STALE_SAMPLES * 1000) / config.sampleHz),
   };
 }

@@ -208,10 +208,12 @@ async function start(): Promise<void> {
       evaluator,
       dialect: listener.dialect,
       details: listener.details,
+      ...(listener.paths === undefined ? {} : { paths: listener.paths }),
+      liveMode: config.liveMode,
       metrics,
       refreshLive,
       observe: (path, statusLine, durationMs) =>
-        histogram.observe(routeIndex(path), statusLine.charCodeAt(0) - 48, durationMs),
+        histogram.observe(routeIndex(path, listener.paths), statusLine.charCodeAt(0) - 48, durationMs),
     });
     const result = await loaded.server.listen(listener, routes);
     if (!result.ok) {

@@ -9,6 +9,7 @@ export function signature(verdict: Verdict): string {
     verdict.live,
     verdict.liveAfterGrace,
     verdict.ready,
+    verdict.workerReady,
     verdict.startup,
   ];
   const components = verdict.components.map(({ name, status, reason }) => `${name}=${status}:${reason}`);

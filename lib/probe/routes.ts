@@ -1,4 +1,4 @@
-import { DIALECT_NAMES, type DialectName, routesOf } from '../dialects/index.js';
+import { DIALECT_NAMES, type DialectName, type DialectOptions, routesOf } from '../dialects/index.js';
 import { OK, TEXT_TYPE } from '../dialects/status-lines.js';
 import type { Moment, Template } from '../dialects/template.js';
 import type { Details, Reply, Route } from '../dialects/view.js';
@@ -8,7 +8,7 @@ import type { ProbeReply, ProbeRequest, ProbeRoute, ProbeRoutes } from './server
 export const ALLOW = 'GET, HEAD, OPTIONS';
 export const METRICS_PATH = '/metrics';
 
-export interface RoutesOptions {
+export interface RoutesOptions extends DialectOptions {
   readonly evaluator: Evaluator;
   readonly dialect: DialectName;
   readonly details: Details;
@@ -25,21 +25,23 @@ export const PROBE_ROUTE_LABELS: readonly string[] = [
 ];
 const LABEL_INDEX = new Map(PROBE_ROUTE_LABELS.map((label, index) => [label, index]));
 
-/** Index into {@link PROBE_ROUTE_LABELS}; what is not a path of ours counts as the last. */
-export function routeIndex(path: string): number {
-  return LABEL_INDEX.get(path) ?? PROBE_ROUTE_LABELS.length - 1;
+/** Index into {@link PROBE_ROUTE_LABELS}: the default path of a custom one; what is not a path of ours counts as the last. */
+export function routeIndex(path: string, custom: DialectOptions['paths'] = undefined): number {
+  const label = path === custom?.health ? '/health' : path === custom?.live ? '/live' : path;
+  return LABEL_INDEX.get(label) ?? PROBE_ROUTE_LABELS.length - 1;
 }
 
 /** The routes of one listener, each with its rendered template. */
 export function probeRoutes(options: RoutesOptions): ProbeRoutes {
   const paths = new Map<string, ProbeRoute>();
-  for (const [path, route] of Object.entries(routesOf(options.dialect)))
+  for (const [path, route] of Object.entries(routesOf(options.dialect, options)))
     paths.set(path, cachedRoute(route, options));
   paths.set(METRICS_PATH, options.metrics);
+  const isDynamo = options.dialect !== 'bitnet';
   return {
     paths,
-    notFound: fixedRoute('404 Not Found', 'Not Found\n'),
-    methodNotAllowed: fixedRoute('405 Method Not Allowed', 'Method Not Allowed\n', ALLOW),
+    notFound: fixedRoute('404 Not Found', isDynamo ? 'Route not found' : 'Not Found\n'),
+    methodNotAllowed: fixedRoute('405 Method Not Allowed', isDynamo ? null : 'Method Not Allowed\n', ALLOW),
     options: fixedRoute('204 No Content', null, ALLOW),
     ...(options.observe === undefined ? {} : { observe: options.observe }),
   };
@@ -97,10 +99,11 @@ function cachedRoute(route: Route, { evaluator, details, refreshLive }: RoutesOp
   return (request: ProbeRequest): ProbeReply => {
     evaluator.update();
     if (isDocument) refreshLive(moment);
-    if (route.verbose !== undefined && wantsVerbose(request)) {
+    const special = specialOf(route, request);
+    if (special !== null) {
       // Rare and for people: rendered afresh, and the cached reply with it.
       rendered = -1;
-      reply.length = load(route.verbose(evaluator.view(), details)).render(reply.body, moment);
+      reply.length = load(special(evaluator.view(), details)).render(reply.body, moment);
       return reply;
     }
     if (template === null || rendered !== generation()) {
@@ -110,6 +113,16 @@ function cachedRoute(route: Route, { evaluator, details, refreshLive }: RoutesOp
     reply.length = template.render(reply.body, moment);
     return reply;
   };
+}
+
+function specialOf(route: Route, request: ProbeRequest): Route['render'] | null {
+  if (route.json !== undefined && acceptsJson(request)) return route.json;
+  return route.verbose !== undefined && wantsVerbose(request) ? route.verbose : null;
+}
+
+/** Asked for by name; what everybody sends, a star, does not count. */
+function acceptsJson(request: ProbeRequest): boolean {
+  return /\bapplication\/json\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(request.accept());
 }
 
 function wantsVerbose(request: ProbeRequest): boolean {

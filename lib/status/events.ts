@@ -24,6 +24,8 @@ export type StatusEvent =
       readonly status: 'ready' | 'notready';
       readonly reason: string | null;
     }
+  /** Not ready, unless it is known already. */
+  | { readonly type: 'endpoint-declared'; readonly atMs: number; readonly name: string }
   | { readonly type: 'hold'; readonly atMs: number; readonly name: string }
   | { readonly type: 'hold-released'; readonly name: string }
   | { readonly type: 'phase'; readonly atMs: number; readonly phase: Phase }

@@ -118,6 +118,11 @@ export const REASONS: readonly ReasonRow[] = [
     action: 'As the application documents it.',
   },
   {
+    code: 'endpoint.none',
+    meaning: 'Dynamo listeners only: no endpoint is declared, and the starting health status is `notready`.',
+    action: 'Declare one, or set `startingHealthStatus`.',
+  },
+  {
     code: 'hold.<name>',
     meaning: 'The application holds readiness back under this name.',
     action: 'Wait until the application releases it.',

@@ -2,7 +2,7 @@ import { judgeCpu } from './cpu.js';
 import type { StatusEvent } from './events.js';
 import { LOWEST } from './levels.js';
 import { judgeMemory } from './memory.js';
-import type { Component, GpuReport, Policy, State } from './types.js';
+import type { Component, Endpoint, GpuReport, Policy, State } from './types.js';
 
 /** Components that every document lists, in its order. */
 const DOCUMENTED = ['model', 'memory', 'inference_engine'] as const;
@@ -64,7 +64,12 @@ export function initialState(startedAtMs: number, policy: Policy): State {
       }),
       sampled('cpu'),
     ],
-    endpoints: [],
+    endpoints: [...policy.requiredEndpoints].sort().map((name) => ({
+      name,
+      status: policy.startingHealthStatus,
+      reason: null,
+      sinceMs: startedAtMs,
+    })),
     holds: [],
     gpu: null,
     engine: null,
@@ -100,11 +105,12 @@ function apply(state: State, event: StatusEvent): State {
       const previous = state.endpoints.find(({ name }) => name === event.name);
       const { name, status, reason } = event;
       const sinceMs = previous?.status === status ? previous.sinceMs : event.atMs;
-      const others = state.endpoints.filter((endpoint) => endpoint !== previous);
-      return {
-        ...state,
-        endpoints: [...others, { name, status, reason, sinceMs }].sort((a, b) => (a.name < b.name ? -1 : 1)),
-      };
+      return putEndpoint(state, { name, status, reason, sinceMs });
+    }
+    case 'endpoint-declared': {
+      const { name, atMs: sinceMs } = event;
+      if (state.endpoints.some((endpoint) => endpoint.name === name)) return state;
+      return putEndpoint(state, { name, status: 'notready', reason: null, sinceMs });
     }
     case 'hold':
       if (state.holds.some(({ name }) => name === event.name)) return state;
@@ -172,6 +178,11 @@ function withGpu(components: readonly Component[], observedAtMs: number): readon
   const behind = components.findIndex(({ name }) => name === 'inference_engine') + 1;
   const gpu = component({ name: 'gpu', message: 'The driver is being asked', observedAtMs });
   return [...components.slice(0, behind), gpu, ...components.slice(behind)];
+}
+
+function putEndpoint(state: State, endpoint: Endpoint): State {
+  const others = state.endpoints.filter(({ name }) => name !== endpoint.name);
+  return { ...state, endpoints: [...others, endpoint].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
 function observeLoop(state: State, atMs: number): State {

@@ -62,6 +62,10 @@ export interface Policy {
   /** Components that gate readiness besides those that always do. */
   readonly gates: readonly string[];
   readonly aggregation: 'documented' | 'worst';
+  /** Endpoints that gate readiness; empty: every declared one. */
+  readonly requiredEndpoints: readonly string[];
+  /** Of required endpoints until they are declared, and of a Dynamo worker without any endpoint. */
+  readonly startingHealthStatus: 'ready' | 'notready';
   /** Whether a dead or stalled engine withdraws readiness and liveness, or is only reported. Default true. */
   readonly engineGates?: boolean;
   /** Age in milliseconds from which a sampled fact counts as stale. */

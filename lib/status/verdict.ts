@@ -2,6 +2,7 @@ import type { EngineFinding } from '../engine/policy.js';
 import type { GpuAction } from '../gpu/actions.js';
 import type { GpuFinding } from '../gpu/finding.js';
 import type { Component, Endpoint, EndpointCanary, Phase, State, Status } from './types.js';
+import { gatesWorker, reasonOfNoEndpoint } from './worker.js';
 
 export interface Reason {
   readonly component: string;
@@ -35,6 +36,10 @@ export interface Verdict {
   readonly reasons: readonly Reason[];
   /** The reasons that make `ready` false. */
   readonly gating: readonly Reason[];
+  /** Readiness as Dynamo's documents have it: endpoints, canary, engine, GPU, holds, drain. */
+  readonly workerReady: boolean;
+  /** The reasons that make `workerReady` false. */
+  readonly workerGating: readonly Reason[];
   readonly validUntilMs: number;
 }
 
@@ -59,6 +64,7 @@ export function verdict(state: State, nowMs: number): Verdict {
 
   const reasons: Reason[] = [];
   const gating: Reason[] = [];
+  const workerGating: Reason[] = [];
   for (const component of components) {
     if (component.status === 'healthy') continue;
     if (component.name === 'gpu' && state.gpu !== null && state.gpu.findings.some(({ used }) => used)) {
@@ -66,13 +72,16 @@ export function verdict(state: State, nowMs: number): Verdict {
         if (!finding.used) continue;
         const reason = reasonOfFinding(finding);
         reasons.push(reason);
-        if (finding.gating) gating.push(reason);
+        if (!finding.gating) continue;
+        gating.push(reason);
+        workerGating.push(reason);
       }
       continue;
     }
     const reason = reasonOf(component);
     reasons.push(reason);
     if (gates(component, policy.gates)) gating.push(reason);
+    if (gatesWorker(component, policy.gates)) workerGating.push(reason);
   }
   for (const hold of state.holds) {
     const reason = {
@@ -83,6 +92,7 @@ export function verdict(state: State, nowMs: number): Verdict {
     };
     reasons.push(reason);
     gating.push(reason);
+    workerGating.push(reason);
   }
   if (state.engine !== null && failed === null) {
     const { code, message, sinceMs } = state.engine;
@@ -91,23 +101,20 @@ export function verdict(state: State, nowMs: number): Verdict {
   const endpoints = state.endpoints.map((endpoint) => tested(endpoint, state.canaries));
   for (const endpoint of endpoints) {
     if (endpoint.status === 'ready') continue;
-    const canary = endpoint.reason?.startsWith('canary.') === true;
-    const message = canary
-      ? `Endpoint ${endpoint.name} ${endpoint.reason === 'canary.pending' ? 'has not answered' : 'does not answer'} test requests`
-      : `Endpoint ${endpoint.name} is not ready`;
-    const reason = {
-      component: canary ? 'canary' : 'endpoint',
-      code: endpoint.reason ?? 'endpoint.notready',
-      message,
-      sinceMs: endpoint.sinceMs,
-    };
+    const reason = reasonOfEndpoint(endpoint);
     reasons.push(reason);
+    if (policy.requiredEndpoints.length > 0 && !policy.requiredEndpoints.includes(endpoint.name)) continue;
     gating.push(reason);
+    workerGating.push(reason);
   }
+  const noEndpoint = reasonOfNoEndpoint(state);
+  if (noEndpoint !== null) workerGating.push(noEndpoint);
   const phaseReason = reasonOfPhase(state);
   if (phaseReason !== null) {
     reasons.push(phaseReason);
     gating.push(phaseReason);
+    // A starting worker is what its endpoints, its model and the starting status say.
+    if (phase !== 'starting') workerGating.push(phaseReason);
   }
 
   const live = state.loop !== 'stalled' && failed?.isNotLive !== true;
@@ -125,6 +132,8 @@ export function verdict(state: State, nowMs: number): Verdict {
     canaries: state.canaries,
     reasons,
     gating,
+    workerReady: workerGating.length === 0,
+    workerGating,
     validUntilMs,
   };
 }
@@ -165,6 +174,15 @@ function reasonOfFinding(finding: GpuFinding): Reason {
 function reasonOf(component: Component): Reason {
   const { name, status, reason, message, sinceMs } = component;
   return { component: name, code: reason ?? `${name}.${status}`, message, sinceMs };
+}
+
+function reasonOfEndpoint({ name, reason, sinceMs }: Endpoint): Reason {
+  const code = reason ?? 'endpoint.notready';
+  const component = code.startsWith('canary.') ? 'canary' : 'endpoint';
+  const tells = (does: string): string => `Endpoint ${name} ${does}`;
+  if (component === 'endpoint') return { component, code, message: tells('is not ready'), sinceMs };
+  const does = code === 'canary.pending' ? 'has not answered' : 'does not answer';
+  return { component, code, message: tells(`${does} test requests`), sinceMs };
 }
 
 function reasonOfPhase({ phase, startedAtMs }: State): Reason | null {

@@ -35,6 +35,8 @@ const policy: State['policy'] = {
   memoryUnhealthyPercent: 90,
   gates: [],
   aggregation: 'documented',
+  requiredEndpoints: [],
+  startingHealthStatus: 'notready',
   sampleStaleMs: 5000,
 };
 

@@ -12,6 +12,8 @@ const START = initialState(0, {
   memoryUnhealthyPercent: 90,
   gates: [],
   aggregation: 'documented',
+  requiredEndpoints: [],
+  startingHealthStatus: 'notready',
   sampleStaleMs: 5000,
 });
 const hold = (name: string): StatusEvent => ({ type: 'hold', atMs: 1, name });

@@ -13,6 +13,8 @@ const POLICY: Policy = {
   memoryUnhealthyPercent: 90,
   gates: [],
   aggregation: 'documented',
+  requiredEndpoints: [],
+  startingHealthStatus: 'notready',
   sampleStaleMs: 5000,
 };
 
