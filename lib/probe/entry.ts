@@ -1,6 +1,7 @@
 /** The probe thread. It loads an HTTP server and our own code, nothing else, and never touches libuv's pool. */
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import { createAgent } from '../agent/client.js';
+import { createEngineJudge } from '../engine/judge.js';
 import { InferenceHealthError } from '../errors.js';
 import { createProbeHistogram } from '../metrics/probe-histogram.js';
 import { createMetricsRoute } from '../metrics/route.js';
@@ -77,7 +78,14 @@ function loadGpuJudge(): GpuJudge {
     return total === 0 ? null : active;
   });
 }
+const engine = createEngineJudge(
+  data.board,
+  { ...config.engineMonitor, liveStallMs: config.liveStallMs },
+  () => requests.read(evaluator.moment.monoMs),
+);
+for (const { id, buffer } of data.counters) engine.setCounter(id, buffer);
 const evaluator = createEvaluator({
+  engine,
   source: addon,
   loop,
   state: data.state,
@@ -103,6 +111,8 @@ const watchStall = createStallWatch({
     log('warn', { stall }, `main thread blocked for ${Math.round(stall.busyMs)} ms`);
     send({ type: 'stall', stall });
   },
+  onEnd: (ms) =>
+    log('warn', { stall_ms: Math.round(ms) }, `main thread turns again after ${Math.round(ms)} ms`),
   onError,
 });
 
@@ -136,13 +146,13 @@ function fail(error: unknown): void {
   send({ type: 'failed', failure: { code: known ? error.code : 'ERR_CONFIG_INVALID', message } });
 }
 
-let engine: LoadedHttpEngine | null = null;
+let httpEngine: LoadedHttpEngine | null = null;
 let timer: NodeJS.Timeout | undefined;
 const control = new Int32Array(data.control);
 
 function shut(): void {
   clearInterval(timer);
-  engine?.server.close();
+  httpEngine?.server.close();
   if (!source.native) addon.stopSampler();
   Atomics.store(control, CONTROL.closed, 1);
   Atomics.notify(control, CONTROL.closed);
@@ -156,7 +166,7 @@ function endThread(): void {
   else deno.close?.();
 }
 // However this thread ends, its sockets are closed before its loop is: uWebSockets.js aborts the process otherwise.
-process.on('exit', () => engine?.server.close());
+process.on('exit', () => httpEngine?.server.close());
 
 parentPort?.on('message', (message: ToProbe) => {
   switch (message.type) {
@@ -170,6 +180,9 @@ parentPort?.on('message', (message: ToProbe) => {
       gpu?.report(message.event);
       evaluator.update();
       publishNow();
+      break;
+    case 'engine-counter':
+      engine.setCounter(message.id, message.buffer);
       break;
     case 'scrape':
       agent.renderMetrics(collect).then(
@@ -190,16 +203,16 @@ const collect = () =>
     loop,
     native: source.native,
     perCore: config.perCore,
-    httpEngine: engine?.engine ?? 'none',
+    httpEngine: httpEngine?.engine ?? 'none',
     version: data.build.inference_health_version,
     requests,
-    probes: () => histogram.snapshot(engine?.server.connections() ?? 0),
+    probes: () => histogram.snapshot(httpEngine?.server.connections() ?? 0),
     replacements: data.replacements,
   });
 
 async function start(): Promise<void> {
   const loaded = loadHttpEngine(config.httpEngine, { onError });
-  engine = loaded;
+  httpEngine = loaded;
   const metrics = createMetricsRoute(() => agent.renderMetrics(collect));
   const listeners: BoundListener[] = [];
   evaluator.update();
