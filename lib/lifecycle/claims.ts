@@ -1,4 +1,5 @@
 import { invalid } from '../config/values.js';
+import type { EngineWatch, WatchOptions } from '../engine/monitor.js';
 import { InferenceHealthError } from '../errors.js';
 import type { StatusEvent } from '../status/events.js';
 
@@ -9,6 +10,21 @@ export interface Claim {
   ready(message?: string): void;
   /** Unhealthy until `ready()`; the error's text is shown only to listeners with `details: 'full'`. */
   failed(error?: unknown): void;
+}
+
+/** `health.engine` */
+export interface EngineClaim extends Claim {
+  /**
+   * Watches the engine from now on: dead or stalled, it makes the process not ready, whatever `ready()` said; see
+   * `docs/engine.md`.
+   * @throws InferenceHealthError `ERR_CONFIG_INVALID` for options that do not fit; `ERR_CLOSED` after `close()`.
+   */
+  watch(options: WatchOptions): EngineWatch;
+  /**
+   * The engine has done something (a step, a chunk of a prompt, a token) that no served endpoint shows.
+   * @param steps integer of at least 1, default 1
+   */
+  progress(steps?: number): void;
 }
 
 export interface ComponentHandle {
@@ -22,9 +38,14 @@ export interface ComponentHandle {
   remove(): void;
 }
 
-export interface EndpointHandle {
+export interface EndpointReadiness {
   ready(): void;
   notReady(reason?: string): void;
+  /**
+   * Not ready until released, whatever `ready()` says; reason code `endpoint.<name>`. The same name held twice wants two
+   * releases.
+   */
+  hold(name: string): Hold;
 }
 
 export interface Hold {
@@ -125,13 +146,46 @@ export function createComponent(name: string, dispatch: Dispatch, now: Now): Com
   };
 }
 
-export function createEndpoint(name: string, dispatch: Dispatch, now: Now): EndpointHandle {
-  const set = (status: 'ready' | 'notready', reason: string | null): void =>
-    dispatch({ type: 'endpoint', atMs: now(), name, status, reason });
+export function createEndpoint(name: string, dispatch: Dispatch, now: Now): EndpointReadiness {
+  let status: 'ready' | 'notready' = 'notready';
+  let reason: string | null = null;
+  const holds = new Map<string, number>();
+  const publish = (): void => {
+    const [hold] = holds.keys();
+    dispatch({
+      type: 'endpoint',
+      atMs: now(),
+      name,
+      ...(hold === undefined ? { status, reason } : { status: 'notready', reason: `endpoint.${hold}` }),
+    });
+  };
+  const count = (hold: string, change: 1 | -1): void => {
+    const held = (holds.get(hold) ?? 0) + change;
+    if (held > 0) holds.set(hold, held);
+    else holds.delete(hold);
+    publish();
+  };
   return {
-    ready: () => set('ready', null),
-    notReady: (reason) =>
-      set('notready', reason === undefined ? null : `endpoint.${checkName('endpoint reason', reason, [])}`),
+    ready() {
+      status = 'ready';
+      reason = null;
+      publish();
+    },
+    notReady(why) {
+      status = 'notready';
+      reason = why === undefined ? null : `endpoint.${checkName('endpoint reason', why, [])}`;
+      publish();
+    },
+    hold(given) {
+      const hold = checkName('endpoint hold', given, []);
+      count(hold, 1);
+      let isReleased = false;
+      const release = (): void => {
+        if (!isReleased) count(hold, -1);
+        isReleased = true;
+      };
+      return { release, [Symbol.dispose]: release };
+    },
   };
 }
 

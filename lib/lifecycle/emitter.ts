@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { StallView } from '../dialects/view.js';
+import type { EngineDescription } from '../engine/dump.js';
+import type { DeadCause, StallCause } from '../engine/policy.js';
 import type { GpuFinding } from '../gpu/finding.js';
 import type { Status } from '../status/types.js';
 import type { Reason } from '../status/verdict.js';
@@ -21,6 +23,19 @@ export interface GpuFailure {
   readonly findings: readonly Pick<GpuFinding, 'code' | 'uuid' | 'index' | 'action' | 'message'>[];
 }
 
+/** An engine that is dead, or has been stalled for `liveStallMs` longer than its limit. */
+export interface EngineFailure {
+  readonly kind: 'dead' | 'stalled';
+  readonly cause: DeadCause | StallCause;
+  /** Reason code, as the probes show it. */
+  readonly code: string;
+  readonly message: string;
+  /** When it began, in milliseconds of `performance.now()`'s clock as all threads share it (CLOCK_MONOTONIC). */
+  readonly sinceMs: number;
+  /** State of its processes at this moment. */
+  readonly engine: EngineDescription;
+}
+
 /** Events of a `Health` handle. */
 export interface HealthEvents {
   /** The verdict changed. */
@@ -29,6 +44,8 @@ export interface HealthEvents {
   stall: [stall: StallView];
   /** GPU faults have withdrawn readiness; `onGpuFailure` acts after the listeners. */
   gpuFailure: [failure: GpuFailure];
+  /** The engine has failed; `onEngineFailure` acts after the listeners. */
+  engineFailure: [failure: EngineFailure];
   /** The process began to drain. */
   drain: [];
 }

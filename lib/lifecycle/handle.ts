@@ -1,3 +1,4 @@
+import { invalid } from '../config/values.js';
 import { InferenceHealthError } from '../errors.js';
 import { createMetricsRoute } from '../metrics/route.js';
 import { monoMs } from '../native/clock.js';
@@ -30,7 +31,18 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
     httpEngine: engine,
     native: service.native,
     model: createClaim('model', 'Model', dispatch, monoMs),
-    engine: createClaim('inference_engine', 'Inference engine', dispatch, monoMs),
+    engine: {
+      ...createClaim('inference_engine', 'Inference engine', dispatch, monoMs),
+      watch(options) {
+        requireOpen();
+        return service.engine.watch(options);
+      },
+      progress(steps = 1) {
+        if (!Number.isInteger(steps) || steps < 1)
+          throw invalid('engine.progress', 'an integer of at least 1', steps);
+        service.board.progress(steps);
+      },
+    },
     component: (name) => createComponent(checkName('component', name), dispatch, monoMs),
     check(name, fn, options = {}) {
       requireOpen();

@@ -3,7 +3,7 @@ import type { BoundListener } from '../probe/server.js';
 import type { ShareToken } from '../requests/share.js';
 import type { RequestHandle } from '../requests/tracker.js';
 import type { CheckFunction, CheckHandle, CheckOptions } from './checks.js';
-import type { Claim, ComponentHandle, EndpointHandle, Hold } from './claims.js';
+import type { Claim, ComponentHandle, EndpointHandle, EngineClaim, Hold } from './claims.js';
 import type { HealthEvents, HealthStatus } from './emitter.js';
 import type { GpuControl } from './gpu-control.js';
 import type { HandlerOptions, HealthHandler } from './handler.js';
@@ -17,7 +17,7 @@ export interface Health extends Pick<EventEmitter<HealthEvents>, 'on' | 'once' |
   /** Whether the C++ addon observes the host and the loop; false: the JavaScript fallback does. */
   readonly native: boolean;
   readonly model: Claim;
-  readonly engine: Claim;
+  readonly engine: EngineClaim;
   /** A component of the application's own. Throws ERR_CONFIG_INVALID for names that the library observes itself. */
   component(name: string): ComponentHandle;
   /** Runs `fn` regularly and reports its result as the component `name`. */

@@ -1,5 +1,7 @@
 import { collectBuildInfo } from '../config/build-info.js';
 import type { Config, HealthOptions, Logger } from '../config/options.js';
+import { type BoardWriter, createBoard, createBoardWriter } from '../engine/board.js';
+import { createEngineMonitor, type EngineMonitor } from '../engine/monitor.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import { createAppMetrics } from '../metrics/app-registry.js';
 import { probeHistogramBytes } from '../metrics/probe-histogram.js';
@@ -27,8 +29,10 @@ import type { StatusEvent } from '../status/events.js';
 import { initialState } from '../status/reducer.js';
 import type { Policy } from '../status/types.js';
 import { createEmitter, type HealthEmitter, type HealthStatus } from './emitter.js';
+import { createEngineFailureWatch } from './engine-failure.js';
 import { createGpuFailureWatch } from './gpu-failure.js';
 import { createMirror } from './mirror.js';
+import { exitOnFailure } from './shutdown.js';
 
 export interface ServiceInternals {
   /** The probe thread logs straight to standard error, as JSON lines. */
@@ -51,6 +55,9 @@ export interface Service {
   /** Null where GPUs are not looked at. */
   readonly nativeGpu: NativeGpu | null;
   sendGpu(event: GpuEvent): void;
+  readonly engine: EngineMonitor;
+  /** The engine's work as the watchdog sees it. */
+  readonly board: BoardWriter;
   /** Sends an event to the probe thread; after `close` it does nothing. */
   dispatch(event: StatusEvent): void;
   renderMetrics(): Promise<Uint8Array>;
@@ -79,6 +86,7 @@ function policyOf(config: Config): Policy {
     memoryUnhealthyPercent,
     gates: config.gates,
     aggregation: config.aggregation,
+    engineGates: config.onEngineFailure !== 'ignore',
     requiredEndpoints: config.requiredEndpoints,
     startingHealthStatus: config.startingHealthStatus,
     sampleStaleMs: Math.max(STALE_AT_LEAST_MS, (STALE_SAMPLES * 1000) / config.sampleHz),
@@ -128,6 +136,30 @@ export function startService(options: HealthOptions, config: Config, internals: 
   const mirror = createMirror(evaluator);
   const emitter = createEmitter();
   const watchGpuFailure = createGpuFailureWatch(config);
+  const boardBuffer = createBoard();
+  const board = createBoardWriter(boardBuffer, monoMs);
+  const engine = createEngineMonitor({
+    board,
+    config: config.engineMonitor,
+    logger,
+    now: monoMs,
+    sendCounter: (counter) => probe.sendCounter(counter),
+    onDead(finding, detail) {
+      logger?.error({ cause: finding.cause, detail }, finding.message);
+      // Not left to the probe thread's next look: this may be half a second earlier.
+      dispatch({ type: 'engine', finding });
+      watchEngineFailure(finding);
+    },
+  });
+  const watchEngineFailure = createEngineFailureWatch({
+    config,
+    describe: engine.describe,
+    isEnding: () => isClosed || evaluator.state().phase === 'draining',
+    log: (level, fields, message) => logger?.[level](fields, message),
+    emit: (failure) => emitter.emit('engineFailure', failure),
+    endRequests: () => undefined,
+    exit: (code) => exitOnFailure(service, config.drain.gracePeriodMs, code),
+  });
   const appMetrics = options.registry === undefined ? null : createAppMetrics({ registry: options.registry });
 
   const probe = startProbeThread({
@@ -136,6 +168,8 @@ export function startService(options: HealthOptions, config: Config, internals: 
     loop,
     heartbeat: native ? null : heartbeat.buffer,
     requests: block.buffer,
+    board: boardBuffer,
+    counters: engine.counters,
     probes: new SharedArrayBuffer(probeHistogramBytes(PROBE_ROUTE_LABELS.length)),
     logToStderr: internals.logToStderr ?? false,
     logger,
@@ -144,6 +178,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
       mirror.acknowledge(owned, lastEventId);
       announce();
       watchGpuFailure(service, owned.gpu);
+      watchEngineFailure(owned.engine);
     },
     onStall(stall) {
       evaluator.setLastStall(stall);
@@ -176,6 +211,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     options.signal?.removeEventListener('abort', onAbort);
     unwatchWorkers();
     stopCounting();
+    engine.close();
     appMetrics?.close();
     await probe.close();
     process.off('exit', onExit);
@@ -228,6 +264,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
       firstTurn = setImmediate(() => dispatch({ type: 'settled' }));
       const { listeners, engine: httpEngine, note } = bound;
       logger?.info({ listeners, httpEngine, native }, `health started: ${note}`);
+      for (const warning of config.warnings) logger?.warn({}, warning);
       if (report !== '')
         logger?.warn({ report }, 'the native addon did not load; the JavaScript fallback serves');
       return bound;
@@ -244,6 +281,8 @@ export function startService(options: HealthOptions, config: Config, internals: 
     sendGpu(event) {
       if (!isClosed) probe.sendGpu(event);
     },
+    engine,
+    board,
     evaluator,
     emitter,
     share,

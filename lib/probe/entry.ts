@@ -185,10 +185,12 @@ parentPort?.on('message', (message: ToProbe) => {
       engine.setCounter(message.id, message.buffer);
       break;
     case 'scrape':
-      agent.renderMetrics(collect).then(
-        (body) => send({ type: 'metrics', id: message.id, body }),
-        () => send({ type: 'metrics', id: message.id, body: null }),
-      );
+      agent
+        .renderMetrics(() => collect())
+        .then(
+          (body) => send({ type: 'metrics', id: message.id, body }),
+          () => send({ type: 'metrics', id: message.id, body: null }),
+        );
       break;
     case 'close':
       shut();
@@ -196,8 +198,9 @@ parentPort?.on('message', (message: ToProbe) => {
   }
 });
 
-const collect = () =>
+const collect = (isDynamo = false) =>
   collectMetrics({
+    isDynamo,
     evaluator,
     source: addon,
     loop,
@@ -213,7 +216,10 @@ const collect = () =>
 async function start(): Promise<void> {
   const loaded = loadHttpEngine(config.httpEngine, { onError });
   httpEngine = loaded;
-  const metrics = createMetricsRoute(() => agent.renderMetrics(collect));
+  const metricsOf = {
+    plain: createMetricsRoute(() => agent.renderMetrics(() => collect())),
+    dynamo: createMetricsRoute(() => agent.renderMetrics(() => collect(true), 'dynamo')),
+  };
   const listeners: BoundListener[] = [];
   evaluator.update();
   for (const listener of config.listeners) {
@@ -223,7 +229,7 @@ async function start(): Promise<void> {
       details: listener.details,
       ...(listener.paths === undefined ? {} : { paths: listener.paths }),
       liveMode: config.liveMode,
-      metrics,
+      metrics: listener.dialect === 'bitnet' ? metricsOf.plain : metricsOf.dynamo,
       refreshLive,
       observe: (path, statusLine, durationMs) =>
         histogram.observe(routeIndex(path, listener.paths), statusLine.charCodeAt(0) - 48, durationMs),

@@ -1,6 +1,7 @@
 import { hostFacts } from '../dialects/facts.js';
 import { LIVE, LIVE_COUNT, type Moment } from '../dialects/template.js';
 import type { BuildInfo, StallView, View } from '../dialects/view.js';
+import type { EngineJudge } from '../engine/judge.js';
 import type { NativeAddon } from '../native/addon.js';
 import { HOST_FIELDS, LOOP } from '../native/layout.js';
 import type { StatusEvent } from '../status/events.js';
@@ -28,6 +29,8 @@ export interface EvaluatorOptions {
   readonly native: boolean;
   /** Only on the probe thread, which judges the GPUs for all. */
   readonly gpu?: GpuWatch;
+  /** Likewise. */
+  readonly engine?: EngineJudge;
 }
 
 /** The status as of the last `update()`, on any thread: pure steps over what the native block says. */
@@ -50,8 +53,15 @@ export interface Evaluator {
   documentGeneration(): number;
 }
 
+/** As the application says. */
+function isLoading({ components }: State): boolean {
+  return components.some(
+    ({ name, reason }) => reason === `${name}.loading` && (name === 'model' || name === 'inference_engine'),
+  );
+}
+
 export function createEvaluator(options: EvaluatorOptions): Evaluator {
-  const { source, loop, gpu } = options;
+  const { source, loop, gpu, engine } = options;
   const polled = new Float64Array(POLL_SLOTS);
   const host = new Float64Array(HOST_FIELDS.length).fill(Number.NaN);
   const loopSlots = new Float64Array(Object.keys(LOOP).length);
@@ -94,6 +104,10 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
         apply({ type: 'gpu', report });
         documentGeneration += 1;
       }
+    }
+    if (engine?.isDue(nowMs)) {
+      const finding = engine.step(nowMs, busyMs, isLoading(state));
+      if (finding !== state.engine) apply({ type: 'engine', finding });
     }
     const level = levelOf(busyMs);
     if (level !== state.loop) apply({ type: 'loop', atMs: nowMs, level, sinceMs: nowMs - busyMs });

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/options.js';
 import type { BuildInfo, StallView } from '../dialects/view.js';
+import type { EngineCounter } from '../engine/monitor.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import type { StatusEvent } from '../status/events.js';
 import type { State } from '../status/types.js';
@@ -22,6 +23,9 @@ export interface ProbeThreadData {
   readonly requests: SharedArrayBuffer;
   /** Probe counters, kept across replacements of the thread. */
   readonly probes: SharedArrayBuffer;
+  /** What the main thread knows about the engine. */
+  readonly board: SharedArrayBuffer;
+  readonly counters: readonly EngineCounter[];
   /** See {@link CONTROL}. */
   readonly control: SharedArrayBuffer;
   readonly replacements: number;
@@ -36,6 +40,7 @@ export const CONTROL_SLOTS = 1;
 export type ToProbe =
   | { readonly type: 'event'; readonly id: number; readonly event: StatusEvent }
   | { readonly type: 'gpu'; readonly event: GpuEvent }
+  | ({ readonly type: 'engine-counter' } & EngineCounter)
   | { readonly type: 'scrape'; readonly id: number }
   | { readonly type: 'close' };
 

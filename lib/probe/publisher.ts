@@ -21,7 +21,8 @@ export function createPublisher(send: (state: State, lastEventId: number) => voi
   let published = '';
   let publishedEventId = -1;
   return (verdict: Verdict, state: State, lastEventId: number): void => {
-    const current = signature(verdict);
+    // That a finding has become final may change nothing that probes see, but the main thread must act.
+    const current = `${signature(verdict)}|${state.engine?.cause}:${state.engine?.isFinal}`;
     if (current === published && lastEventId === publishedEventId) return;
     published = current;
     publishedEventId = lastEventId;

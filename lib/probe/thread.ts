@@ -4,6 +4,7 @@ import { type MessagePort, Worker } from 'node:worker_threads';
 import { mayInspect } from '../agent/permission.js';
 import type { Config, ListenerConfig, Logger } from '../config/options.js';
 import type { BuildInfo, StallView } from '../dialects/view.js';
+import type { EngineCounter } from '../engine/monitor.js';
 import { InferenceHealthError } from '../errors.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import type { StatusEvent } from '../status/events.js';
@@ -18,6 +19,8 @@ export interface ProbeThreadOptions {
   readonly heartbeat: SharedArrayBuffer | null;
   readonly requests: SharedArrayBuffer;
   readonly probes: SharedArrayBuffer;
+  readonly board: SharedArrayBuffer;
+  readonly counters: () => readonly EngineCounter[];
   readonly logToStderr: boolean;
   readonly logger: Logger | null;
   /** State for a new thread: the first one, or one that replaces a dead one. */
@@ -38,6 +41,7 @@ export interface ProbeThread {
   readonly started: Promise<Started>;
   send(id: number, event: StatusEvent): void;
   sendGpu(event: GpuEvent): void;
+  sendCounter(counter: EngineCounter): void;
   renderMetrics(): Promise<Uint8Array>;
   replacements(): number;
   /** Resolves when the thread has ended. */
@@ -107,6 +111,8 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       mayInspect: mayInspect(),
       requests: options.requests,
       probes: options.probes,
+      board: options.board,
+      counters: options.counters(),
       control,
       replacements,
       logToStderr: options.logToStderr,
@@ -197,6 +203,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
     started,
     send: (id, event) => post({ type: 'event', id, event }),
     sendGpu: (event) => post({ type: 'gpu', event }),
+    sendCounter: (counter) => post({ type: 'engine-counter', ...counter }),
     renderMetrics() {
       if (isClosing || worker.threadId < 0)
         return Promise.reject(new InferenceHealthError('ERR_CLOSED', 'the probe thread has ended'));
