@@ -16,9 +16,9 @@ describe('deploy/bitnet.yaml', () => {
   const { spec } = parse(text);
   const [container] = spec.containers;
 
-  it("has the document's probes, to the number", () => {
+  it("has the document's probes, to the number, and liveness on a path without grace", () => {
     expect(container.livenessProbe).toEqual({
-      httpGet: { path: '/health/live', port: 8080 },
+      httpGet: { path: '/livez', port: 8080 },
       initialDelaySeconds: 10,
       periodSeconds: 10,
       timeoutSeconds: 2,
