@@ -2,6 +2,7 @@ import type { Component } from '../status/types.js';
 import { timestamp } from './digits.js';
 import { gpuMetrics, gpusDocument } from './gpu-document.js';
 import { cgroupDocument, cpuUsagePercent, hostDocument, memoryUsageMb } from './host-document.js';
+import { loadDocument } from './load-document.js';
 import { JSON_TYPE, OK, UNAVAILABLE } from './status-lines.js';
 import { EMPTY, jsonTemplate, LIVE, slot } from './template.js';
 import type { Details, Reply, Routes, View } from './view.js';
@@ -62,6 +63,7 @@ function health(view: View, details: Details): Reply {
     host: { ...hostDocument(view.host), source: view.native ? 'native' : 'javascript' },
     cgroup: cgroupDocument(view.host),
     event_loop: eventLoop(view, details),
+    ...(view.load == null ? {} : { load: loadDocument(view.load) }),
     ...(view.gpu === null ? {} : { gpus: gpusDocument(view.gpu, details) }),
   };
   return { statusLine: ok ? OK : UNAVAILABLE, contentType: JSON_TYPE, body: jsonTemplate(document) };

@@ -1,6 +1,7 @@
 import type { Reason, Verdict } from '../status/verdict.js';
+import { loadLine } from './load-document.js';
 import { OK, TEXT_TYPE, UNAVAILABLE } from './status-lines.js';
-import { textTemplate } from './template.js';
+import { liveTextTemplate, textTemplate } from './template.js';
 import type { Details, Reply, Routes, View } from './view.js';
 
 /** `/livez`, `/readyz`, `/startupz` in the form of Kubernetes' own API server: text, and one line a check with `?verbose`. */
@@ -36,11 +37,12 @@ function route(
         if (!verdict.components.some((component) => component.name === reason.component))
           lines.push(line(reason, details));
       }
+      if (name === 'readyz' && view.load != null) lines.push(loadLine(view.load));
       lines.push(`${name} check ${passes(verdict) ? 'passed' : 'failed'}`);
       return {
         statusLine: statusLine(view),
         contentType: TEXT_TYPE,
-        body: textTemplate(`${lines.join('\n')}\n`),
+        body: liveTextTemplate(`${lines.join('\n')}\n`),
       };
     },
   };

@@ -18,8 +18,17 @@ export const LIVE = {
   p99ResponseMs: 6,
   tokensPerSecond: 7,
   loopBusyMs: 8,
+  loadAdmitted: 9,
+  loadQueued: 10,
+  loadRejected: 11,
+  loadRunning: 12,
+  loadWaiting: 13,
+  loadKvBlocksUsed: 14,
+  loadKvBlocksTotal: 15,
+  loadPrefillTokens: 16,
+  loadAgeMs: 17,
 } as const;
-export const LIVE_COUNT = 9;
+export const LIVE_COUNT = 18;
 
 /**
  * Clock fields as placeholders inside a document: NUL never survives into a document from outside (names and messages
@@ -39,6 +48,8 @@ export const slot = {
 const PLACEHOLDER = /"?\\u0000([tsanl])([-\d.e+]*)\\u0000"?/;
 /** Longest number `writeNumber` produces: sign, 22 digits of 1e21, point, three decimals. */
 const NUMBER_BYTES = 27;
+
+const LIVE_PLACEHOLDER = /\0l(\d+)\0/;
 
 const TIMESTAMP = 0;
 const SECONDS = 1;
@@ -74,6 +85,21 @@ export function textTemplate(text: string): Template {
   return {
     capacity: bytes.length,
     render(out) {
+      out.set(bytes);
+      return bytes.length;
+    },
+  };
+}
+
+/** Text with placeholders of `slot.live`. Encodes anew with every answer: for texts that people read. */
+export function liveTextTemplate(text: string): Template {
+  const encoder = new TextEncoder();
+  const parts = text.split(LIVE_PLACEHOLDER);
+  return {
+    capacity: encoder.encode(text).length + (parts.length >> 1) * NUMBER_BYTES,
+    render(out, { live }) {
+      const filled = parts.map((part, index) => (index % 2 === 0 ? part : String(live[Number(part)] ?? 0)));
+      const bytes = encoder.encode(filled.join(''));
       out.set(bytes);
       return bytes.length;
     },

@@ -1,5 +1,6 @@
 import type { GpuReport } from '../status/types.js';
 import type { Verdict } from '../status/verdict.js';
+import type { LoadView } from './load-document.js';
 import type { Template } from './template.js';
 
 export type Details = 'documented' | 'full';
@@ -56,6 +57,8 @@ export interface View {
   readonly gpu: GpuReport | null;
   readonly degradedOk: boolean;
   readonly native: boolean;
+  /** Null or absent while there is nothing to show. */
+  readonly load?: LoadView | null;
 }
 
 export interface Reply {

@@ -38,6 +38,8 @@ export interface OpenOptions extends ScopeOptions {
 }
 
 export interface ActiveScopes {
+  /** An id that no other request of the process has. */
+  newId(): string;
   /** Registers a request until its scope is closed. A cancel that came first is applied at once. */
   open(options: OpenOptions): RequestScope;
   /**
@@ -75,6 +77,11 @@ export function createActiveScopes(clock: ScopeClock = REAL_CLOCK): ActiveScopes
   let total = 0;
   let lastProgressAtMs: number | null = null;
 
+  function newId(): string {
+    lastId += 1;
+    return `request-${lastId}`;
+  }
+
   function remove(entry: Entry): void {
     if (!running.delete(entry)) return;
     if (entry.isCanary) canaries -= 1;
@@ -98,9 +105,9 @@ export function createActiveScopes(clock: ScopeClock = REAL_CLOCK): ActiveScopes
   }
 
   return {
+    newId,
     open({ id, endpoint, isCanary = false, onCancel, ...options }) {
-      lastId += 1;
-      const ownId = id ?? `request-${lastId}`;
+      const ownId = id ?? newId();
       const scope = createScopeWith(clock, options, {
         ...(onCancel === undefined ? {} : { onCancel }),
         onClose: () => remove(entry),

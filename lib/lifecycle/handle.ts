@@ -1,3 +1,4 @@
+import { createLoadControl } from '../admission/load-control.js';
 import { invalid } from '../config/values.js';
 import { InferenceHealthError } from '../errors.js';
 import { createMetricsRoute } from '../metrics/route.js';
@@ -5,10 +6,11 @@ import { monoMs } from '../native/clock.js';
 import { createLive } from '../probe/live.js';
 import type { Started } from '../probe/thread.js';
 import { startCheck } from './checks.js';
-import { checkName, createClaim, createComponent, createEndpoint, createHold } from './claims.js';
+import { checkName, createClaim, createComponent, createHold } from './claims.js';
 import { createGpuControl } from './gpu-control.js';
 import { createHandler } from './handler.js';
 import type { Health } from './health.js';
+import { createEndpoints } from './served-endpoint.js';
 import type { Service } from './service.js';
 
 const DRAIN_POLL_MS = 20;
@@ -21,6 +23,17 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
   function requireOpen(): void {
     if (service.isClosed()) throw new InferenceHealthError('ERR_CLOSED', 'health has been closed');
   }
+
+  const gpu = createGpuControl(service.nativeGpu, service.sendGpu, monoMs);
+  const endpoint = createEndpoints({
+    scopes: service.scopes,
+    admission: service.admission,
+    begin: service.begin,
+    reportError: (error) => void gpu.reportError(error),
+    declare: (name) => dispatch({ type: 'endpoint-declared', atMs: monoMs(), name }),
+    dispatch,
+    now: monoMs,
+  });
 
   service.onClose(() => {
     for (const stop of checks.values()) stop();
@@ -61,14 +74,12 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
       checks.set(name, stop);
       return { stop, [Symbol.dispose]: stop };
     },
-    endpoint(name) {
-      const endpoint = createEndpoint(checkName('endpoint', name), dispatch, monoMs);
-      dispatch({ type: 'endpoint-declared', atMs: monoMs(), name });
-      return endpoint;
-    },
+    endpoint,
     hold: (name) => createHold(checkName('hold', name, []), dispatch, monoMs),
-    gpu: createGpuControl(service.nativeGpu, service.sendGpu, monoMs),
+    gpu,
     requests: { begin: service.begin },
+    admit: service.admission.admit,
+    load: createLoadControl(service.load, monoMs),
     async drain() {
       requireOpen();
       service.beginDrain();
@@ -76,11 +87,19 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       }
     },
-    resume: () => service.setPhase('serving'),
+    resume() {
+      service.setPhase('serving');
+      service.admission.setRefusing(false);
+    },
     share: () => service.share,
     handler(options = {}) {
       const metrics = createMetricsRoute(service.renderMetrics);
-      return createHandler({ ...options, evaluator, metrics, refreshLive: createLive(requests) });
+      return createHandler({
+        ...options,
+        evaluator,
+        metrics,
+        refreshLive: createLive(requests, service.loadReader),
+      });
     },
     status: service.status,
     on: (name, listener) => emitter.on(name, listener),

@@ -1,12 +1,15 @@
 import type { EventEmitter } from 'node:events';
+import type { LoadControl } from '../admission/load-control.js';
+import type { AdmitOptions, Permit } from '../admission/permit.js';
 import type { BoundListener } from '../probe/server.js';
 import type { ShareToken } from '../requests/share.js';
 import type { RequestHandle } from '../requests/tracker.js';
 import type { CheckFunction, CheckHandle, CheckOptions } from './checks.js';
-import type { Claim, ComponentHandle, EndpointHandle, EngineClaim, Hold } from './claims.js';
+import type { Claim, ComponentHandle, EngineClaim, Hold } from './claims.js';
 import type { HealthEvents, HealthStatus } from './emitter.js';
 import type { GpuControl } from './gpu-control.js';
 import type { HandlerOptions, HealthHandler } from './handler.js';
+import type { EndpointHandle } from './serve.js';
 
 /** A running health service; `startHealth` makes it. */
 export interface Health extends Pick<EventEmitter<HealthEvents>, 'on' | 'once' | 'off'> {
@@ -31,6 +34,15 @@ export interface Health extends Pick<EventEmitter<HealthEvents>, 'on' | 'once' |
     /** Counts a request as in flight until its handle ends. */
     begin(): RequestHandle;
   };
+  /**
+   * Waits for a place among `limits.maxConcurrent` requests; without limits it gives one at once. Release the permit when
+   * the request has ended: `using permit = await health.admit({ signal })`. For any framework; what `serve()` answers is
+   * admitted there.
+   * @throws RejectionError ERR_OVERLOADED, ERR_DRAINING or ERR_DEADLINE with `statusCode` and `retryAfterSeconds`;
+   * InferenceHealthError ERR_CANCELLED when the signal aborts in the queue (all as rejections)
+   */
+  admit(options?: AdmitOptions): Promise<Permit>;
+  readonly load: LoadControl;
   /** Readiness turns 503 and the phase `draining`; resolves when no request is in flight. */
   drain(): Promise<void>;
   /** Takes `drain()` back. */

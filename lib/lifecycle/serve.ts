@@ -1,4 +1,5 @@
 import type { RequestScope } from './active-scopes.js';
+import type { EndpointReadiness } from './claims.js';
 
 /**
  * Answers one request with frames. End early when `scope.stopSignal` aborts, at once when `scope.signal` does. What it
@@ -50,4 +51,16 @@ export interface ServedEndpoint<Request, Frame> {
   /** Makes the endpoint not ready and refuses further calls (`ERR_CLOSED`). Requests in flight go on. Idempotent. */
   close(): void;
   [Symbol.dispose](): void;
+}
+
+export interface EndpointHandle extends EndpointReadiness {
+  /**
+   * Serves requests with an async generator: marks the endpoint ready, counts requests and tokens, cancels, reports
+   * progress, and refuses while the process drains or is over its `limits`.
+   * @throws InferenceHealthError ERR_CONFIG_INVALID when the endpoint is served already.
+   */
+  serve<Request, Frame>(
+    handler: Handler<Request, Frame>,
+    options?: ServeOptions,
+  ): ServedEndpoint<Request, Frame>;
 }

@@ -1,3 +1,11 @@
+import { startAdmission } from '../admission/admission.js';
+import {
+  createLoadBlock,
+  createLoadReader,
+  type LoadReader,
+  type LoadWriter,
+} from '../admission/load-block.js';
+import type { Admission } from '../admission/permit.js';
 import { collectBuildInfo } from '../config/build-info.js';
 import type { Config, HealthOptions, Logger } from '../config/options.js';
 import { type BoardWriter, createBoard, createBoardWriter } from '../engine/board.js';
@@ -28,6 +36,7 @@ import { watchWorkers } from '../requests/workers.js';
 import type { StatusEvent } from '../status/events.js';
 import { initialState } from '../status/reducer.js';
 import type { Policy } from '../status/types.js';
+import { type ActiveScopes, createActiveScopes } from './active-scopes.js';
 import { createEmitter, type HealthEmitter, type HealthStatus } from './emitter.js';
 import { createEngineFailureWatch } from './engine-failure.js';
 import { createGpuFailureWatch } from './gpu-failure.js';
@@ -49,6 +58,11 @@ export interface Service {
   readonly share: ShareToken;
   readonly begin: ThreadRequests['begin'];
   readonly requests: RequestsReader;
+  readonly load: LoadWriter;
+  readonly loadReader: LoadReader;
+  readonly admission: Admission;
+  /** Requests that handlers of `serve()` work on. */
+  readonly scopes: ActiveScopes;
   readonly logger: Logger | null;
   /** Resolves when every listener is bound; after a failure everything is closed again. */
   readonly started: Promise<Started>;
@@ -119,6 +133,10 @@ export function startService(options: HealthOptions, config: Config, internals: 
   const share = createShare(block);
   const thread = attachThread(block, monoMs);
   const requests = createRequestsReader(block);
+  const load = createLoadBlock();
+  const loadReader = createLoadReader(load.buffer);
+  const admission = startAdmission(config.limits, load);
+  const scopes = createActiveScopes();
   const unwatchWorkers = watchWorkers(block, monoMs);
   const stopCounting = internals.countHttp === true ? countHttpRequests(thread.begin) : () => undefined;
   // At once: a worker that the application starts meanwhile gets the environment data of this moment.
@@ -132,6 +150,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     build,
     degradedOk: config.degradedOk,
     native,
+    load: loadReader,
   });
   const mirror = createMirror(evaluator);
   const emitter = createEmitter();
@@ -168,6 +187,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     loop,
     heartbeat: native ? null : heartbeat.buffer,
     requests: block.buffer,
+    load: load.buffer,
     board: boardBuffer,
     counters: engine.counters,
     probes: new SharedArrayBuffer(probeHistogramBytes(PROBE_ROUTE_LABELS.length)),
@@ -288,6 +308,10 @@ export function startService(options: HealthOptions, config: Config, internals: 
     share,
     begin: thread.begin,
     requests,
+    load,
+    loadReader,
+    admission,
+    scopes,
     logger,
     started,
     dispatch,
@@ -296,7 +320,9 @@ export function startService(options: HealthOptions, config: Config, internals: 
     activeRequests: () => requests.read(monoMs()).active,
     setPhase,
     beginDrain() {
+      // Not ready before the first refusal.
       setPhase('draining');
+      admission.setRefusing(true);
       emitter.emit('drain');
     },
     isClosed: () => isClosed,

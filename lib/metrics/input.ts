@@ -16,6 +16,7 @@ export interface MetricsInput {
   readonly gpu: GpuInput | null;
   readonly loop: LoopInput | null;
   readonly requests: RequestsInput | null;
+  readonly load: LoadInput | null;
   readonly probe: ProbeInput;
   /** How often a dead probe thread was replaced; the main thread counts it. */
   readonly probeThreadReplacements: number;
@@ -120,6 +121,26 @@ export interface RequestsInput {
   readonly tokens: number;
   /** Null when durations are not collected. */
   readonly durations: HistogramInput | null;
+}
+
+export interface LoadInput {
+  readonly admitted: number;
+  readonly queued: number;
+  /** Null without limits. */
+  readonly maxConcurrent: number | null;
+  readonly maxQueue: number | null;
+  /** NaN before the first report. */
+  readonly reportedAtMs: number;
+  /** What the application reports of its engine; NaN where it does not. */
+  readonly figures: {
+    readonly running: number;
+    readonly waiting: number;
+    readonly kvBlocksUsed: number;
+    readonly kvBlocksTotal: number;
+    readonly prefillTokens: number;
+  };
+  /** By reason. */
+  readonly rejections: Readonly<Record<string, number>>;
 }
 
 export interface HistogramInput {

@@ -1,6 +1,7 @@
 import { type Metric, Registry } from 'prom-client';
 import { addGpuFamilies } from './families/gpu.js';
 import { addHostFamilies } from './families/host.js';
+import { addLoadFamilies } from './families/load.js';
 import { addSelfFamilies, type SelfInput } from './families/self.js';
 import {
   addLoopFamilies,
@@ -19,6 +20,7 @@ export function buildFamilies(input: MetricsInput, self: SelfInput): Family[] {
   addGpuFamilies(set, input);
   addLoopFamilies(set, input);
   addRequestFamilies(set, input);
+  addLoadFamilies(set, input);
   addProbeFamilies(set, input);
   addSelfFamilies(set, self);
   return set.families();

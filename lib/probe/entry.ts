@@ -1,5 +1,6 @@
 /** The probe thread. It loads an HTTP server and our own code, nothing else, and never touches libuv's pool. */
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
+import { createLoadReader } from '../admission/load-block.js';
 import { createAgent } from '../agent/client.js';
 import { createEngineJudge } from '../engine/judge.js';
 import { InferenceHealthError } from '../errors.js';
@@ -65,6 +66,7 @@ if (!source.native) addon.startSampler({ root: config.root, hz: config.sampleHz,
 const block = openRequestsBlock(data.requests);
 if (block === null) throw new Error('the request counters are not readable');
 const requests = createRequestsReader(block);
+const load = createLoadReader(data.load);
 const histogram = createProbeHistogram(PROBE_ROUTE_LABELS, data.probes);
 const gpu =
   addon.gpu === undefined || config.gpu.mode === 'off'
@@ -74,8 +76,8 @@ function loadGpuJudge(): GpuJudge {
   const { createGpuJudge } = require('./gpu-judge.js') as typeof import('./gpu-judge.js');
   return createGpuJudge(addon.gpu as NativeGpu, config, () => {
     // Nothing counted at all means that the load is unknown, not that it is nothing.
-    const { active, total } = requests.read(evaluator.moment.monoMs);
-    return total === 0 ? null : active;
+    const { active, total, tokensTotal } = requests.read(evaluator.moment.monoMs);
+    return { inFlight: total === 0 ? null : active, tokens: tokensTotal === 0 ? null : tokensTotal };
   });
 }
 const engine = createEngineJudge(
@@ -92,6 +94,7 @@ const evaluator = createEvaluator({
   build: data.build,
   degradedOk: config.degradedOk,
   native: source.native,
+  load,
   ...(gpu === null ? {} : { gpu }),
 });
 
@@ -128,7 +131,7 @@ function publishNow(): void {
   publish(evaluator.verdict(), evaluator.state(), lastEventId);
 }
 
-const refreshLive = createLive(requests);
+const refreshLive = createLive(requests, load);
 
 let ticks = 0;
 function tick(): void {
@@ -209,6 +212,7 @@ const collect = (isDynamo = false) =>
     httpEngine: httpEngine?.engine ?? 'none',
     version: data.build.inference_health_version,
     requests,
+    load,
     probes: () => histogram.snapshot(httpEngine?.server.connections() ?? 0),
     replacements: data.replacements,
   });

@@ -1,3 +1,4 @@
+import type { LoadReader } from '../admission/load-block.js';
 import { hostFacts } from '../dialects/facts.js';
 import { LIVE, LIVE_COUNT, type Moment } from '../dialects/template.js';
 import type { BuildInfo, StallView, View } from '../dialects/view.js';
@@ -27,6 +28,7 @@ export interface EvaluatorOptions {
   readonly build: BuildInfo;
   readonly degradedOk: boolean;
   readonly native: boolean;
+  readonly load?: LoadReader;
   /** Only on the probe thread, which judges the GPUs for all. */
   readonly gpu?: GpuWatch;
   /** Likewise. */
@@ -61,7 +63,7 @@ function isLoading({ components }: State): boolean {
 }
 
 export function createEvaluator(options: EvaluatorOptions): Evaluator {
-  const { source, loop, gpu, engine } = options;
+  const { source, loop, gpu, load, engine } = options;
   const polled = new Float64Array(POLL_SLOTS);
   const host = new Float64Array(HOST_FIELDS.length).fill(Number.NaN);
   const loopSlots = new Float64Array(Object.keys(LOOP).length);
@@ -73,8 +75,10 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
   let verdictGeneration = 0;
   let documentGeneration = 0;
   let lastStall: StallView | null = null;
+  let loadShape = 0;
 
   function apply(event: StatusEvent): void {
+    gpu?.observe(event, moment.monoMs);
     const next = step(state, event);
     if (next === state) return;
     state = next;
@@ -108,6 +112,11 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
     if (engine?.isDue(nowMs)) {
       const finding = engine.step(nowMs, busyMs, isLoading(state));
       if (finding !== state.engine) apply({ type: 'engine', finding });
+    }
+    const shape = load?.shapeVersion() ?? 0;
+    if (shape !== loadShape) {
+      loadShape = shape;
+      documentGeneration += 1;
     }
     const level = levelOf(busyMs);
     if (level !== state.loop) apply({ type: 'loop', atMs: nowMs, level, sinceMs: nowMs - busyMs });
@@ -161,6 +170,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
           lastStall,
         },
         gpu: state.gpu,
+        load: load?.shape() ?? null,
         degradedOk: options.degradedOk,
         native: options.native,
       };

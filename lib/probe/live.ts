@@ -1,3 +1,5 @@
+import type { LoadReader, LoadSummary } from '../admission/load-block.js';
+import { REJECTION_REASONS } from '../admission/policy.js';
 import { LIVE, type Moment } from '../dialects/template.js';
 import type { RequestsReader, RequestsSummary } from '../requests/reader.js';
 
@@ -12,8 +14,46 @@ export function fillLive(live: Float64Array, summary: RequestsSummary): void {
   live[LIVE.tokensPerSecond] = summary.tokensPerSecond;
 }
 
+function fillLoad(live: Float64Array, { admitted, queued, rejections, figures }: LoadSummary): void {
+  live[LIVE.loadAdmitted] = admitted;
+  live[LIVE.loadQueued] = queued;
+  let rejected = 0;
+  for (const reason of REJECTION_REASONS) rejected += rejections[reason];
+  live[LIVE.loadRejected] = rejected;
+  live[LIVE.loadRunning] = figures.running;
+  live[LIVE.loadWaiting] = figures.waiting;
+  live[LIVE.loadKvBlocksUsed] = figures.kvBlocksUsed;
+  live[LIVE.loadKvBlocksTotal] = figures.kvBlocksTotal;
+  live[LIVE.loadPrefillTokens] = figures.prefillTokens;
+}
+
+/** Reads the load only when it has changed; its age always. */
+function createLoadLive(load: LoadReader): (moment: Moment) => void {
+  let readVersion = -1;
+  let reportedAtMs = Number.NaN;
+  return ({ live, monoMs }) => {
+    const version = load.version();
+    if (version !== readVersion) {
+      readVersion = version;
+      const summary = load.read();
+      reportedAtMs = summary.reportedAtMs;
+      fillLoad(live, summary);
+    }
+    live[LIVE.loadAgeMs] = Math.max(0, Math.floor(monoMs - reportedAtMs));
+  };
+}
+
 /** Sums the request counters only when one has moved or the minute has slid. */
-export function createLive(requests: RequestsReader): (moment: Moment) => void {
+export function createLive(requests: RequestsReader, load?: LoadReader): (moment: Moment) => void {
+  const refreshLoad = load === undefined ? null : createLoadLive(load);
+  const refreshRequests = createRequestsLive(requests);
+  return (moment) => {
+    refreshRequests(moment);
+    refreshLoad?.(moment);
+  };
+}
+
+function createRequestsLive(requests: RequestsReader): (moment: Moment) => void {
   let countedVersion = -1;
   let countedUntilMs = 0;
   return ({ live, monoMs }) => {

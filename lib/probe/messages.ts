@@ -21,6 +21,8 @@ export interface ProbeThreadData {
   readonly lastEventId: number;
   /** Request counters. */
   readonly requests: SharedArrayBuffer;
+  /** Admission counts and reported load. */
+  readonly load: SharedArrayBuffer;
   /** Probe counters, kept across replacements of the thread. */
   readonly probes: SharedArrayBuffer;
   /** What the main thread knows about the engine. */

@@ -1,4 +1,5 @@
-import type { MetricsInput, ProbeInput } from '../metrics/input.js';
+import type { LoadReader } from '../admission/load-block.js';
+import type { LoadInput, MetricsInput, ProbeInput } from '../metrics/input.js';
 import type { NativeAddon } from '../native/addon.js';
 import {
   CORES_BUSY_RATIO,
@@ -22,6 +23,7 @@ export interface CollectOptions {
   readonly httpEngine: string;
   readonly version: string;
   readonly requests: RequestsReader;
+  readonly load: LoadReader;
   readonly probes: () => ProbeInput;
   readonly replacements: number;
 }
@@ -78,8 +80,23 @@ export function collectMetrics(options: CollectOptions): MetricsInput {
         sumMs: requests.histogram.sumMs,
       },
     },
+    load: loadInput(options.load),
     probe: options.probes(),
     probeThreadReplacements: options.replacements,
+  };
+}
+
+function loadInput(load: LoadReader): LoadInput {
+  const { admitted, queued, reportedAtMs, figures, rejections } = load.read();
+  const limits = load.shape()?.limits ?? null;
+  return {
+    admitted,
+    queued,
+    maxConcurrent: limits?.maxConcurrent ?? null,
+    maxQueue: limits?.maxQueue ?? null,
+    reportedAtMs,
+    figures: { ...figures },
+    rejections: { ...rejections },
   };
 }
 

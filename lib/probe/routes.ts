@@ -98,8 +98,8 @@ function cachedRoute(route: Route, { evaluator, details, refreshLive }: RoutesOp
 
   return (request: ProbeRequest): ProbeReply => {
     evaluator.update();
-    if (isDocument) refreshLive(moment);
     const special = specialOf(route, request);
+    if (isDocument || special !== null) refreshLive(moment);
     if (special !== null) {
       // Rare and for people: rendered afresh, and the cached reply with it.
       rendered = -1;

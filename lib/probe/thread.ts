@@ -18,6 +18,7 @@ export interface ProbeThreadOptions {
   readonly loop: number;
   readonly heartbeat: SharedArrayBuffer | null;
   readonly requests: SharedArrayBuffer;
+  readonly load: SharedArrayBuffer;
   readonly probes: SharedArrayBuffer;
   readonly board: SharedArrayBuffer;
   readonly counters: () => readonly EngineCounter[];
@@ -110,6 +111,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       heartbeat: options.heartbeat,
       mayInspect: mayInspect(),
       requests: options.requests,
+      load: options.load,
       probes: options.probes,
       board: options.board,
       counters: options.counters(),

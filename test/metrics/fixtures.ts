@@ -46,6 +46,15 @@ export function metricsInput(changes: Partial<MetricsInput> = {}): MetricsInput 
       ],
       calls: [{ call: 'nvmlInit_v2', count: 1, sumMs: 30 }],
     },
+    load: {
+      admitted: 3,
+      queued: 1,
+      maxConcurrent: 4,
+      maxQueue: 16,
+      reportedAtMs: 60_900,
+      figures: { running: 3, waiting: 2, kvBlocksUsed: 70, kvBlocksTotal: 100, prefillTokens: 4096 },
+      rejections: { queue_full: 5, queue_bytes: 0, queue_timeout: 1, deadline: 0, draining: 0 },
+    },
     loop: {
       busyMs: 1500,
       longestStallMs: 2500,
