@@ -28,8 +28,9 @@ export interface Agent {
    * come while one is under way, or within 250 ms of its end, share its answer: the bytes must not be changed. Rejects when
    * the deadline passes or the agent thread fails twice; the next call then tries again.
    * @param collect takes the input; called at once, and only if no answer can be shared.
+   * @param kind answers are shared among calls of the same kind.
    */
-  renderMetrics(collect: () => MetricsInput): Promise<Uint8Array>;
+  renderMetrics(collect: () => MetricsInput, kind?: string): Promise<Uint8Array>;
   /** The main thread's stack; calls that come while one is under way share its answer. Rejects as `renderMetrics` does. */
   captureStall(input: StackRequest): Promise<StackResult>;
   /** How often the thread died and was started again. */
@@ -58,7 +59,7 @@ export function createAgent(options: AgentOptions = {}): Agent {
   let missed = 0;
   let isClosed = false;
   let start: AgentStart = { appErrors: { malformed: 0, registry: 0, timeout: 0, too_large: 0 } };
-  let scrape: Promise<Uint8Array> | null = null;
+  const scrapes = new Map<string, Promise<Uint8Array>>();
   let capture: Promise<StackResult> | null = null;
 
   const restarts = () => Math.max(0, starts - 1);
@@ -161,28 +162,23 @@ export function createAgent(options: AgentOptions = {}): Agent {
     return request<Uint8Array>((id, agentRestarts) => ({ kind: 'metrics', id, input, agentRestarts }));
   }
 
-  function startScrape(collect: () => MetricsInput): Promise<Uint8Array> {
-    return askForMetrics(collect).then(
+  function startScrape(collect: () => MetricsInput, kind: string): Promise<Uint8Array> {
+    const scrape = askForMetrics(collect).then(
       (body) => {
-        setTimeout(forgetScrape, REUSE_MS).unref();
+        setTimeout(() => scrapes.delete(kind), REUSE_MS).unref();
         return body;
       },
       (error: unknown) => {
-        forgetScrape();
+        scrapes.delete(kind);
         throw error;
       },
     );
-  }
-
-  function forgetScrape(): void {
-    scrape = null;
+    scrapes.set(kind, scrape);
+    return scrape;
   }
 
   return {
-    renderMetrics(collect) {
-      scrape ??= startScrape(collect);
-      return scrape;
-    },
+    renderMetrics: (collect, kind = '') => scrapes.get(kind) ?? startScrape(collect, kind),
     captureStall(input) {
       capture ??= request<StackResult>((id) => ({ kind: 'stall', id, input })).finally(() => {
         capture = null;
@@ -193,7 +189,7 @@ export function createAgent(options: AgentOptions = {}): Agent {
     async close() {
       if (isClosed) return;
       isClosed = true;
-      forgetScrape();
+      scrapes.clear();
       if (startTimer !== null) clearTimeout(startTimer);
       requests.rejectAll(new InferenceHealthError('ERR_CLOSED', 'the agent was closed'));
       await worker?.terminate();

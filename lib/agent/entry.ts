@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createAppStore } from '../metrics/app-store.js';
 import type { MetricsInput } from '../metrics/input.js';
+import { merge } from '../metrics/merge.js';
 import type { AgentReply, AgentRequest, AgentStart } from './protocol.js';
 import type { StackRequest } from './stack.js';
 
@@ -21,7 +22,10 @@ async function answerMetrics(id: number, input: MetricsInput, agentRestarts: num
   // Loaded here and not at the top: prom-client costs 25 ms, and a stall capture must not wait for it.
   const { renderText } = await import('../metrics/render.js');
   const merged = app.take(input.nowMs);
-  const body = encoder.encode((await renderText(input, { agentRestarts, app: merged.self })) + merged.text);
+  const ours = await renderText(input, { agentRestarts, app: merged.self });
+  // Only there do names of ours have another prefix than the one that is taken as a whole.
+  const isShared = input.dynamo != null && merged.text !== '';
+  const body = encoder.encode(isShared ? merge(ours, merged.text).text : ours + merged.text);
   post({ kind: 'metrics', id, body, appErrors: app.errors }, [body.buffer]);
 }
 

@@ -1,10 +1,17 @@
+import type { DialectName } from '../dialects/index.js';
 import type { Health } from '../lifecycle/health.js';
 import { urlOf } from '../probe/listener-url.js';
 import type { BoundListener } from '../probe/server.js';
 import type { Paint } from './terminal.js';
 
-const ROUTES: readonly (readonly [string, string])[] = [
-  ['/health', 'status, components, metrics, host, cgroup (JSON)'],
+type Row = readonly [path: string, meaning: string];
+
+const DIALECT_ROUTES: Readonly<Record<DialectName, Row>> = {
+  bitnet: ['/health', 'status, components, metrics, host, cgroup (JSON)'],
+  'dynamo-worker': ['/health /live /ready', "as Dynamo's workers: 503 until the endpoints are ready"],
+};
+
+const SHARED_ROUTES: readonly Row[] = [
   ['/health/live', 'liveness: 503 for the first seconds, then 200'],
   ['/health/ready', 'readiness'],
   ['/livez /readyz /startupz', 'for Kubernetes; ?verbose lists the components'],
@@ -19,7 +26,7 @@ function tryLine(listener: BoundListener | undefined): string {
 }
 
 /** What `serve` prints on standard output, once: a page for people on a terminal (`paint` given), one JSON line elsewhere. */
-export function announcement(health: Health, paint: Paint | null): string {
+export function announcement(health: Health, dialects: readonly DialectName[], paint: Paint | null): string {
   const { listeners, httpEngine, native } = health;
   if (paint === null) {
     const urls = listeners.map(urlOf);
@@ -27,12 +34,13 @@ export function announcement(health: Health, paint: Paint | null): string {
     const time = new Date().toISOString();
     return `${JSON.stringify({ level: 'info', time, pid, urls, httpEngine, native, msg: 'serving' })}\n`;
   }
-  const width = Math.max(...ROUTES.map(([path]) => path.length));
+  const rows = [...dialects.map((dialect) => DIALECT_ROUTES[dialect]), ...SHARED_ROUTES];
+  const width = Math.max(...rows.map(([path]) => path.length));
   const lines = [
     '',
     `  ${paint('bold', 'inference-health')} answers on ${listeners.map((listener) => paint('green', urlOf(listener))).join(', ')}`,
     '',
-    ...ROUTES.map(([path, meaning]) => `  ${paint('cyan', path.padEnd(width))}  ${meaning}`),
+    ...rows.map(([path, meaning]) => `  ${paint('cyan', path.padEnd(width))}  ${meaning}`),
     '',
     `  ${paint('dim', 'try')}   ${tryLine(listeners[0])}`,
     `  ${paint('dim', 'stop')}  Ctrl-C`,

@@ -1,4 +1,3 @@
-import type { ListenerConfig } from '../config/options.js';
 import { resolveConfig } from '../config/resolve.js';
 
 /** What `check` connects to. */
@@ -30,7 +29,9 @@ export function targetOfUrl(url: string, path: string): Target {
 
 /** The first listener of a process that was started with this environment and no options of its own. */
 export function targetOfEnvironment(environment: NodeJS.ProcessEnv, path: string): Target {
-  const listener = resolveConfig({}, environment).listeners[0] as ListenerConfig;
+  const [listener] = resolveConfig({}, environment).listeners;
+  if (listener === undefined)
+    throw new Error('DYN_SYSTEM_PORT or DYN_SYSTEM_ENABLED turns the server off; give the URL');
   if (listener.kind === 'unix') return unixTarget(listener.path, path);
   if (listener.port === 0)
     throw new Error('port 0 is any free port, so that it cannot be known here; give the URL');

@@ -52,11 +52,11 @@ export interface HistogramRow {
   readonly sum: number;
 }
 
-export function createFamilySet(): FamilySet {
+export function createFamilySet(prefix = PREFIX): FamilySet {
   const all: Family[] = [];
 
   function open(name: string, help: string, type: FamilyType): Family {
-    const family: Family = { name: PREFIX + name, help, type, values: [] };
+    const family: Family = { name: prefix + name, help, type, values: [] };
     all.push(family);
     return family;
   }

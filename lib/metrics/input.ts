@@ -17,6 +17,8 @@ export interface MetricsInput {
   readonly loop: LoopInput | null;
   readonly requests: RequestsInput | null;
   readonly load: LoadInput | null;
+  /** Only for Dynamo listeners. */
+  readonly dynamo?: DynamoInput | null;
   readonly probe: ProbeInput;
   /** How often a dead probe thread was replaced; the main thread counts it. */
   readonly probeThreadReplacements: number;
@@ -121,6 +123,10 @@ export interface RequestsInput {
   readonly tokens: number;
   /** Null when durations are not collected. */
   readonly durations: HistogramInput | null;
+}
+
+export interface DynamoInput {
+  readonly uptimeMs: number;
 }
 
 export interface LoadInput {

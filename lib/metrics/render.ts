@@ -1,4 +1,5 @@
 import { type Metric, Registry } from 'prom-client';
+import { addDynamoFamilies, DYNAMO_PREFIX } from './families/dynamo.js';
 import { addGpuFamilies } from './families/gpu.js';
 import { addHostFamilies } from './families/host.js';
 import { addLoadFamilies } from './families/load.js';
@@ -23,7 +24,9 @@ export function buildFamilies(input: MetricsInput, self: SelfInput): Family[] {
   addLoadFamilies(set, input);
   addProbeFamilies(set, input);
   addSelfFamilies(set, self);
-  return set.families();
+  const dynamo = createFamilySet(DYNAMO_PREFIX);
+  addDynamoFamilies(dynamo, input);
+  return [...set.families(), ...dynamo.families()];
 }
 
 /**

@@ -26,6 +26,8 @@ export interface CollectOptions {
   readonly load: LoadReader;
   readonly probes: () => ProbeInput;
   readonly replacements: number;
+  /** Whether the answer is for a Dynamo listener. */
+  readonly isDynamo: boolean;
 }
 
 /** Takes the input of one scrape: copies, because the agent thread gets them. */
@@ -80,6 +82,7 @@ export function collectMetrics(options: CollectOptions): MetricsInput {
         sumMs: requests.histogram.sumMs,
       },
     },
+    dynamo: options.isDynamo ? { uptimeMs: nowMs - evaluator.state().startedAtMs } : null,
     load: loadInput(options.load),
     probe: options.probes(),
     probeThreadReplacements: options.replacements,

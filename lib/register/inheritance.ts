@@ -8,7 +8,11 @@ export const OWNER = '_INFERENCE_HEALTH_OWNER';
 
 /** Where this environment says to listen, as written; empty when it does not say. */
 function told(environment: Environment): string {
-  return environment.INFERENCE_HEALTH_LISTENERS?.trim() || environment.INFERENCE_HEALTH_PORT?.trim() || '';
+  const text = (name: string): string => environment[name]?.trim() ?? '';
+  const own = text('INFERENCE_HEALTH_LISTENERS') || text('INFERENCE_HEALTH_PORT');
+  const dynamo = text('DYN_SYSTEM_PORT');
+  // Below 0 is Dynamo's way to say nowhere.
+  return [own, dynamo.startsWith('-') ? '' : dynamo].filter((place) => place !== '').join(' ');
 }
 
 export function ownerMark(pid: number, environment: Environment): string {
@@ -35,7 +39,7 @@ export function whyNotHere(
     if (here !== '' && here !== there) return null;
     return (
       `not started in process ${pid}: its parent ${owner} serves health${there === '' ? '' : ` (${there})`}; ` +
-      'set another INFERENCE_HEALTH_PORT for this process to serve its own'
+      'set another INFERENCE_HEALTH_PORT (or DYN_SYSTEM_PORT) for this process to serve its own'
     );
   }
   if (isClusterWorker && here === '') {

@@ -8,6 +8,9 @@ import { isLauncher, OWNER, ownerMark, whyNotHere } from './inheritance.js';
 import { createRegisterLog } from './log.js';
 import { say } from './say.js';
 
+const NOWHERE =
+  'health answers on no port, since DYN_SYSTEM_PORT or DYN_SYSTEM_ENABLED turns its server off; INFERENCE_HEALTH_PORT gives it one';
+
 /**
  * Starts health for this process from its environment and counts every node:http request, unless health belongs
  * elsewhere: a child of a process that serves it, and a cluster worker, only with a port of their own. Whatever goes
@@ -26,7 +29,7 @@ export function register(): void {
   }
   process.env[OWNER] = ownerMark(process.pid, process.env);
   startWith(options(), { countHttp: true, yieldsExit: true }).then(
-    ({ listeners }) => say(`health on ${listeners.map(urlOf).join(', ')}`),
+    ({ listeners }) => say(listeners.length === 0 ? NOWHERE : `health on ${listeners.map(urlOf).join(', ')}`),
     (error: unknown) => {
       delete process.env[OWNER];
       const why = (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');

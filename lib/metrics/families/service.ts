@@ -95,7 +95,8 @@ export function addProbeFamilies(set: FamilySet, { probe, probeThreadReplacement
     .add(probeThreadReplacements);
 }
 
-function secondsRow(labels: Labels, durations: HistogramInput): HistogramRow {
+/** A histogram in seconds from one in milliseconds. */
+export function secondsRow(labels: Labels, durations: HistogramInput): HistogramRow {
   // 12 digits: dividing by 1000 must not turn 0.07 into 0.07000000000000001 in a label.
   const bounds = Array.from(durations.boundsMs, (bound) => Number((bound / 1000).toPrecision(12)));
   return { labels, bounds, counts: durations.counts, sum: durations.sumMs / 1000 };
