@@ -13,6 +13,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_gpu(env, exports);
   register_loop(env, exports);
   register_poll(env, exports);
+  register_signal(env, exports);
   return exports;
 }
 

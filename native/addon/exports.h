@@ -12,6 +12,7 @@ namespace inference_health::addon {
 void register_host(Napi::Env env, Napi::Object exports);
 void register_gpu(Napi::Env env, Napi::Object exports);
 void register_loop(Napi::Env env, Napi::Object exports);
+void register_signal(Napi::Env env, Napi::Object exports);
 void register_poll(Napi::Env env, Napi::Object exports);
 
 /// The memory of a Float64Array with at least `slots` elements; empty (and a JavaScript TypeError is pending) otherwise.

@@ -1,15 +1,16 @@
-// What every probe reads, in one call: clocks, the version of the host section and, if there is room, of the GPU part, and
-// the monitored loop.
+// What every probe reads, in one call: clocks, the version of the host section and the monitored loop; if there is room, the
+// version of the GPU part and when a signal came.
 #include "addon/exports.h"
 #include "gpu/shared_block.h"
 #include "loop/monitor.h"
+#include "signal/watch.h"
 #include "snapshot/block.h"
 #include "snapshot/clock.h"
 
 namespace inference_health::addon {
 namespace {
 
-enum PollSlot : std::size_t { kNow, kHostVersion, kBusyMs, kMonitored, kWallClock, kPollSlots, kGpuVersion = kPollSlots };
+enum PollSlot : std::size_t { kNow, kHostVersion, kBusyMs, kMonitored, kWallClock, kPollSlots, kGpuVersion = kPollSlots, kSignalAt };
 
 void poll(const Napi::CallbackInfo& info) {
   const auto into = float64_array(info[1], kPollSlots, "into");
@@ -26,6 +27,7 @@ void poll(const Napi::CallbackInfo& info) {
   into[kMonitored] = monitored ? 1 : 0;
   into[kWallClock] = wall_ms();
   if (into.size() > kGpuVersion) into[kGpuVersion] = static_cast<double>(gpu::gpu_version());
+  if (into.size() > kSignalAt) into[kSignalAt] = signals::first_at_ms();
 }
 
 Napi::Value now(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), monotonic_ms()); }

@@ -2,6 +2,8 @@
 // destructor in a library linked with -z nodelete: it outlives every environment, worker and exit handler.
 #pragma once
 
+#include <atomic>
+
 #include "snapshot/layout.h"
 #include "snapshot/seqlock.h"
 
@@ -10,6 +12,8 @@ namespace inference_health {
 struct Block {
   alignas(64) SeqlockSection<kHostSlots> host;
   alignas(64) SeqlockSection<kCoresSlots> cores;
+  /// When a signal came that begins the shutdown; 0 = none has. One word, so a signal handler can store it.
+  alignas(64) std::atomic<double> signal_at_ms{0};
 };
 
 extern Block block;
