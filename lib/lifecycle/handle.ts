@@ -94,7 +94,10 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
     share: () => service.share,
     handler(options = {}) {
       const metrics = createMetricsRoute(service.renderMetrics);
+      const { liveMode, listeners: own } = service.config;
       return createHandler({
+        dialect: own[0]?.dialect ?? 'bitnet',
+        liveMode,
         ...options,
         evaluator,
         metrics,

@@ -7,6 +7,7 @@ import type { ProbeReply, ProbeRequest, ProbeRoute } from '../probe/server.js';
 import { discardHttpRequest } from '../requests/http-channel.js';
 
 export interface HandlerOptions {
+  /** Default: that of the first listener. */
   dialect?: DialectName;
   /** Default `documented`: the application's port is usually public. */
   details?: Details;

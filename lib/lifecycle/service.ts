@@ -52,6 +52,7 @@ export interface ServiceInternals {
 
 /** What runs behind a `Health` handle. */
 export interface Service {
+  readonly config: Config;
   readonly native: boolean;
   readonly evaluator: Evaluator;
   readonly emitter: HealthEmitter;
@@ -296,6 +297,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
   );
 
   const service: Service = {
+    config,
     native,
     nativeGpu,
     sendGpu(event) {
