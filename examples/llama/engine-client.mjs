@@ -5,8 +5,11 @@ import { fileURLToPath } from 'node:url';
 
 /**
  * Starts an engine. `ready` resolves when its model is loaded.
- * @param options.path the model; `sequences` requests are computed together (default 16), more wait in the engine;
- * `contextSize` tokens each (default 1024).
+ * @param {object} options
+ * @param {string} options.path the model
+ * @param {number} [options.sequences] requests that are computed together; more wait in the engine
+ * @param {number} [options.contextSize] tokens of each
+ * @param {'inherit' | 'ignore'} [options.stdio] of the process
  */
 export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 'inherit' }) {
   const child = fork(fileURLToPath(new URL('engine.mjs', import.meta.url)), [], {
@@ -14,8 +17,16 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
     stdio: ['ignore', stdio, stdio, 'ipc'],
     execArgv: [],
   });
-  // A failed send means that the engine has gone, and 'exit' tells that.
-  const send = (message) => void (child.connected && child.send([message], () => undefined));
+  // What one turn has to say goes in one message: a thousand cancels at once are one. A failed send means that the engine
+  // has gone, and 'exit' tells that.
+  let outbox = [];
+  const flush = () => {
+    if (child.connected) child.send(outbox, () => undefined);
+    outbox = [];
+  };
+  const send = (message) => {
+    if (outbox.push(message) === 1) queueMicrotask(flush);
+  };
   const events = new EventEmitter();
   const streams = new Map();
   const asked = new Map();
@@ -82,6 +93,8 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
     /**
      * Frames `{ seq, tokenId, bytes }` in order. Throws what ended the engine, or the signal's reason when it aborts: then
      * the engine is told at once. Leaving the loop tells it too.
+     * @param {{ prompt: string, maxTokens: number, history?: number[] }} request `history`: tokens that are there already
+     * @param {AbortSignal} [signal]
      */
     async *generate({ prompt, maxTokens, history }, signal) {
       signal?.throwIfAborted();

@@ -1,7 +1,7 @@
 // A llama.cpp engine in a process of its own: what crashes, hangs or is killed here leaves the server alive to say so.
 // Started by engine-client.mjs over Node's IPC. Messages come and go in batches (arrays).
 //
-//   load     { path, sequences, contextSize }      → loaded { name } | failed { error }
+//   load     { path, sequences, contextSize }      → loaded { name } | failed { error }, and exit code 1
 //   generate { id, prompt, maxTokens, history? }   → token { id, seq, tokenId, bytes } …, then
 //                                                    end { id, reason: 'length' | 'stop' | 'cancelled' | 'failed', error?, atMs }
 //   cancel   { id }                                  the end follows after the present step
@@ -49,6 +49,8 @@ async function load({ path, sequences, contextSize }) {
   while (context.sequencesLeft > 0) free.push(context.getSequence());
   pieces = model.fileInfo.metadata.tokenizer.ggml.tokens.map(bytesOf);
   post({ type: 'loaded', name: model.fileInfo.metadata.general.name });
+  // What came while it loaded.
+  next();
 }
 
 /** The exact bytes of a SentencePiece token: text would lose characters that are spread over several tokens. */
@@ -113,7 +115,9 @@ const figures = () => ({ steps, running: running.size, waiting: waiting.size });
 function receive(message) {
   switch (message.type) {
     case 'load':
-      load(message).catch((error) => post({ type: 'failed', error: String(error?.message ?? error) }));
+      load(message).catch((error) =>
+        process.send([{ type: 'failed', error: String(error?.message ?? error) }], () => process.exit(1)),
+      );
       break;
     case 'generate':
       generate(message);
