@@ -33,6 +33,7 @@ export interface OpenOptions extends ScopeOptions {
   readonly id?: string;
   readonly endpoint: string;
   readonly isCanary?: boolean;
+  readonly onProgress?: () => void;
   /** In the turn of the cancel, before the signals abort. */
   readonly onCancel?: (level: 'stop' | 'kill', reason: CancelReason) => void;
 }
@@ -106,7 +107,7 @@ export function createActiveScopes(clock: ScopeClock = REAL_CLOCK): ActiveScopes
 
   return {
     newId,
-    open({ id, endpoint, isCanary = false, onCancel, ...options }) {
+    open({ id, endpoint, isCanary = false, onCancel, onProgress, ...options }) {
       const ownId = id ?? newId();
       const scope = createScopeWith(clock, options, {
         ...(onCancel === undefined ? {} : { onCancel }),
@@ -132,7 +133,13 @@ export function createActiveScopes(clock: ScopeClock = REAL_CLOCK): ActiveScopes
       else same.add(entry);
       const missed = id === undefined ? null : exhume(tombstones, ownId, startedAtMs);
       if (missed !== null) scope[missed.level](missed.reason);
-      return Object.assign(scope, { id: ownId, progress: (steps = 1) => progress(entry, steps) });
+      return Object.assign(scope, {
+        id: ownId,
+        progress(steps = 1) {
+          progress(entry, steps);
+          if (steps > 0 && scope.state !== 'closed') onProgress?.();
+        },
+      });
     },
     cancel(id, level = 'stop', reason) {
       const found = byId.get(id);

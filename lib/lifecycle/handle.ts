@@ -29,6 +29,8 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
     scopes: service.scopes,
     admission: service.admission,
     begin: service.begin,
+    beginWork: service.board.begin,
+    canaries: null,
     reportError: (error) => void gpu.reportError(error),
     declare: (name) => dispatch({ type: 'endpoint-declared', atMs: monoMs(), name }),
     dispatch,

@@ -1,4 +1,5 @@
 import { type Admission, type Permit, rejectionError } from '../admission/permit.js';
+import type { EngineRequest } from '../engine/board.js';
 import { InferenceHealthError } from '../errors.js';
 import { cancelError } from '../requests/cancel-error.js';
 import type { CancelReason } from '../requests/scope.js';
@@ -11,6 +12,10 @@ export interface ServePorts {
   readonly scopes: ActiveScopes;
   readonly admission: Pick<Admission, 'admit' | 'isRefusing'>;
   begin(): RequestHandle;
+  /** The engine's work on a request begins; canaries are work too. */
+  beginWork(): EngineRequest;
+  /** A request that is no canary was answered, in part or in whole. */
+  answered(endpoint: string): void;
   /** Gets whatever a handler throws. */
   reportError(error: unknown): void;
 }
@@ -52,6 +57,7 @@ export function createCall<Request, Frame>(
   let frames: AsyncIterator<Frame> | null = null;
   let counted: RequestHandle | null = null;
   let permit: Permit | null = null;
+  let work: EngineRequest | null = null;
   /** The caller has its end; the handler may still be at it. */
   let isEnded = false;
   /** The error of the end, until somebody has been told. */
@@ -75,6 +81,9 @@ export function createCall<Request, Frame>(
     counted = null;
     permit?.release();
     permit = null;
+    // Given up: that shows nothing about the engine.
+    work?.end(reason === null);
+    work = null;
     scope?.close();
   }
 
@@ -96,7 +105,13 @@ export function createCall<Request, Frame>(
   async function start(): Promise<AsyncIterator<Frame> | null> {
     try {
       if (plan.isClosed()) throw closedError(plan.endpoint);
-      scope = ports.scopes.open({ ...scopeOptions(plan), id, isCanary, onCancel });
+      scope = ports.scopes.open({
+        ...scopeOptions(plan),
+        id,
+        isCanary,
+        onCancel,
+        onProgress: () => work?.progress(),
+      });
       const own = scope;
       if (own.reason !== null) throw cancelError(own.reason);
       if (isCanary) {
@@ -119,6 +134,7 @@ export function createCall<Request, Frame>(
       return null;
     }
     try {
+      work = ports.beginWork();
       frames = plan.handler(plan.request, scope)[Symbol.asyncIterator]();
     } catch (error) {
       fail(error);
@@ -133,16 +149,20 @@ export function createCall<Request, Frame>(
       settle(false);
       return;
     }
+    if (!isCanary) ports.answered(plan.endpoint);
     const tokens = tokensOf(result.value);
     if (tokens !== null) counted?.tokens(tokens);
     scope.progress(tokens === null ? 1 : Math.max(1, tokens));
     waiting.delete(each);
+    // The client has what there is; until it asks for more, nothing is expected of the engine.
+    if (waiting.size === 0) work?.waits();
     each.resolve(result);
   }
 
   let lastPull: Promise<unknown> = Promise.resolve();
   function pull(from: AsyncIterator<Frame> | null, each: Waiting<Frame>): void {
     if (from === null || isEnded) return;
+    work?.resumes();
     lastPull = from.next().then(
       (result) => onFrame(result, each),
       (error: unknown) => (isEnded ? ports.reportError(error) : fail(error)),

@@ -14,6 +14,8 @@ export interface ServeOptions {
   readonly deadlineMs?: number;
   /** Milliseconds from a stop to the kill. Default 2000. */
   readonly escalateMs?: number;
+  /** What the canary sends to this endpoint, instead of `canary.payload`. */
+  readonly canaryPayload?: object;
   /** When the client's signal aborts. Default `{ action: 'stop', graceMs: 0 }`. */
   readonly onDisconnect?: { readonly action?: 'stop' | 'kill' | 'continue'; readonly graceMs?: number };
 }

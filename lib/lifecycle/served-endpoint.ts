@@ -5,13 +5,20 @@ import { checkName, createEndpoint as createReadiness } from './claims.js';
 import type { EndpointHandle, Handler, ServedEndpoint, ServeOptions } from './serve.js';
 import { createCall, type ServePorts } from './serve-call.js';
 
-export interface EndpointPorts extends ServePorts {
+/** Whoever tests endpoints while they are served; see `lib/canary`. */
+export interface EndpointCanaries {
+  add(endpoint: ServedEndpoint<never, unknown>, payload: object | null): void;
+  traffic(name: string): void;
+  remove(name: string): void;
+}
+
+export interface EndpointPorts extends Omit<ServePorts, 'answered'> {
+  /** Null while canaries are off. */
+  readonly canaries: EndpointCanaries | null;
   dispatch(event: StatusEvent): void;
   /** Makes the endpoint count, with the status that endpoints start with. */
   declare(name: string): void;
   now(): number;
-  /** For whoever watches endpoints, as the canary does. */
-  onServe?(endpoint: ServedEndpoint<never, unknown>): void;
 }
 
 /** One handle a name, however often it is asked for: a second `health.endpoint(name)` must not unready the first. */
@@ -25,6 +32,8 @@ export function createEndpoints(ports: EndpointPorts): (name: string) => Endpoin
 }
 
 function createEndpoint(name: string, ports: EndpointPorts): EndpointHandle {
+  const answered = (): void => ports.canaries?.traffic(name);
+  const callPorts: ServePorts = { ...ports, answered };
   const readiness = createReadiness(name, ports.dispatch, ports.now);
   let served: ServedEndpoint<never, unknown> | null = null;
   ports.declare(name);
@@ -46,12 +55,13 @@ function createEndpoint(name: string, ports: EndpointPorts): EndpointHandle {
         if (isClosed) return;
         isClosed = true;
         served = null;
+        ports.canaries?.remove(name);
         readiness.notReady();
       };
       const endpoint: ServedEndpoint<Request, Frame> = {
         name,
         call: (request, callOptions = {}) =>
-          createCall(ports, {
+          createCall(callPorts, {
             endpoint: name,
             handler,
             request,
@@ -65,7 +75,7 @@ function createEndpoint(name: string, ports: EndpointPorts): EndpointHandle {
       };
       served = endpoint;
       if (options.ready !== false) readiness.ready();
-      ports.onServe?.(endpoint);
+      ports.canaries?.add(endpoint, options.canaryPayload ?? null);
       return endpoint;
     },
   };
