@@ -1,0 +1,42 @@
+import { createStopFilter } from './stop-strings.js';
+import type { FinishReason } from './types.js';
+import { createUtf8Decoder } from './utf8.js';
+
+/**
+ * Text of one choice above its token log. It runs once over the log, whatever happens to the attempts below: what a client
+ * reads is the same with and without migration. See docs/fleet/assembler.md.
+ */
+export interface Assembler {
+  /** Takes the bytes of the next token of the log; gives the text that can go out, often ''. */
+  push(bytes: Uint8Array): string;
+  /** The choice has ended: what was held back. A stop string that has matched overrides `reason`. */
+  end(reason: FinishReason): { readonly text: string; readonly reason: FinishReason };
+  /** A stop string has matched: no further token changes the text, and the engine need not go on. */
+  readonly isStopped: boolean;
+  /** The stop string that matched. */
+  readonly matched: string | null;
+}
+
+export interface AssemblerOptions {
+  /** Stop strings; they are not part of the text. */
+  readonly stop?: readonly string[];
+}
+
+export function createAssembler(options: AssemblerOptions = {}): Assembler {
+  const decoder = createUtf8Decoder();
+  const filter = createStopFilter(options.stop ?? []);
+  return {
+    push: (bytes) => (filter.matched === null ? filter.push(decoder.push(bytes)) : ''),
+    end(reason) {
+      if (filter.matched !== null) return { text: '', reason: 'stop' };
+      const last = filter.push(decoder.end());
+      return { text: last + filter.end(), reason: filter.matched === null ? reason : 'stop' };
+    },
+    get isStopped() {
+      return filter.matched !== null;
+    },
+    get matched() {
+      return filter.matched;
+    },
+  };
+}
