@@ -56,7 +56,8 @@ function followResponse(response: Counted, socket: Socket, request: HttpRequest)
   const responses = openOn(socket);
   if (responses.has(response)) return;
   responses.add(response);
-  response.on('finish', onFinish);
+  // Before node's own listener, which takes the socket away.
+  response.prependListener('finish', onFinish);
   response.on('close', onClose);
 }
 
