@@ -14,6 +14,10 @@ export interface NativeGpuOptions {
   readonly fastMs?: number;
   readonly mediumMs?: number;
   readonly slowMs?: number;
+  /** Where NVML is called: by threads of this process (default) or of a helper process; readers see no difference. */
+  readonly isolation?: 'thread' | 'process';
+  /** Path of the helper's program; default `inference-health-gpu` beside the addon. */
+  readonly helper?: string;
 }
 
 export type NativeGpuSection = 'gpu' | 'gpus' | 'xids' | 'gpuCalls';
@@ -51,9 +55,12 @@ export interface NativeGpu {
       readonly fields: { readonly [field: string]: number };
     };
   } & { readonly calls: readonly string[]; readonly nvlinkUnits: readonly string[] };
-  /** Starts the GPU threads of this process and returns at once; false when they run already. Throws RangeError for a bad time. */
+  /**
+   * Starts the GPU threads of this process, or its helper process, and returns at once; false when they run already.
+   * Throws RangeError for a bad time or isolation.
+   */
   startGpu(options: NativeGpuOptions): boolean;
-  /** Ends them, after at most a second; a thread that is stuck in the driver is left behind and writes nothing any more. */
+  /** Ends them, after at most a second; a thread or helper that is stuck in the driver is left behind and writes nothing any more. */
   stopGpu(): void;
   /** Gives every NVML handle back, for a reset of a GPU or an update of the driver; complete when the state is `released`. */
   releaseGpu(): void;

@@ -41,8 +41,10 @@ export const GPU_FIELDS = [
   'xidOverflow',
   'ownPid',
   'deadlineMs',
+  'restartBlocked',
   'helperState',
   'helperPid',
+  'helperRestarts',
 ] as const;
 
 /** A row of section `gpus`: one GPU or MIG device. */
@@ -216,7 +218,7 @@ export const KMSG_STATES = ['off', 'reading', 'no_permission', 'missing'] as con
 export const EVENT_STATES = ['off', 'waiting', 'unsupported', 'backing_off', 'stuck'] as const;
 
 /** Values of `gpu.helperState`, by number. */
-export const HELPER_STATES = ['not_used', 'running', 'ended', 'cannot_start'] as const;
+export const HELPER_STATES = ['not_used', 'running', 'ended', 'cannot_start', 'stuck', 'stopped'] as const;
 
 /** Bits of a row's `sources`. */
 export const XID_SOURCES = { nvml: 1, kmsg: 2, field230: 4, handleProbe: 8 } as const;

@@ -1,5 +1,7 @@
 #include "gpu/gpu.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <mutex>
 #include <string>
@@ -163,6 +165,14 @@ std::string string_of(const Napi::Object& options, const char* name, const std::
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : otherwise;
 }
 
+/// The helper's program, which is built and shipped beside the addon.
+std::string helper_beside_addon() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&gpu::own_block), &info) == 0 || info.dli_fname == nullptr) return {};
+  const std::string addon = info.dli_fname;
+  return addon.substr(0, addon.rfind('/') + 1) + "inference-health-gpu";
+}
+
 Napi::Value start_gpu(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   const auto given = info[0].IsObject() ? info[0].As<Napi::Object>() : Napi::Object::New(env);
@@ -176,7 +186,13 @@ Napi::Value start_gpu(const Napi::CallbackInfo& info) {
   options.fast_ms = number_of(given, "fastMs", options.fast_ms, 10);
   options.medium_ms = number_of(given, "mediumMs", options.medium_ms, 10);
   options.slow_ms = number_of(given, "slowMs", options.slow_ms, 10);
+  const auto isolation = string_of(given, "isolation", "thread");
+  if (isolation == "process") options.helper = string_of(given, "helper", helper_beside_addon());
   if (env.IsExceptionPending()) return env.Undefined();
+  if (isolation != "thread" && isolation != "process") {
+    Napi::RangeError::New(env, "Expected isolation to be 'thread' or 'process'").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
 
   auto& state = users();
   const std::scoped_lock lock(state.mutex);

@@ -5,12 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <limits>
 #include <mutex>
 #include <new>
 
 #include "gpu/thread.h"
+#include "helper/host.h"
 #include "snapshot/clock.h"
 
 namespace inference_health::gpu {
@@ -23,9 +22,6 @@ std::atomic<std::uint32_t> replacement_threads{0}, given_up_threads{0};
 namespace {
 
 constexpr double kStopMs = 1000;
-// A thread that is past its deadline is not waited for, unless the deadline is shorter than an event wait may take.
-constexpr double kLeastDeadlineMs = 750;
-constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 
 struct Control {
   std::mutex mutex;  // never held by a thread that enters NVML
@@ -60,27 +56,10 @@ bool eventually(double milliseconds, Condition condition) {
   return true;
 }
 
-/// What an earlier start has left; nobody else writes now but threads that were given up, to lanes that they still hold.
-void clear(SharedBlock& block) {
-  block.xids.clear();
-  for (auto& gpu : block.events)
-    for (auto& counter : gpu) counter.store(0, std::memory_order_relaxed);
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    if (lane_taken[lane].load()) continue;
-    for (auto& value : block.lanes[lane].values) value.store(kAbsent, std::memory_order_relaxed);
-    for (auto& address : block.lanes[lane].addresses) address.store(0, std::memory_order_release);
-    block.lane.store(static_cast<std::uint32_t>(lane), std::memory_order_release);
-  }
-  std::array<double, kGpuSlots> values;
-  values.fill(kAbsent);
-  values[static_cast<std::size_t>(GpuField::state)] = static_cast<double>(State::starting);
-  block.gpu.write(values);
-  block.changed();
-}
-
 void set_desired(Desired desired) {
   auto& state = control();
   const std::scoped_lock lock(state.mutex);
+  helper::set_desired(desired);
   if (state.session == nullptr) return;
   state.session->desired.store(desired, std::memory_order_release);
   state.session->poke_workers();
@@ -90,24 +69,27 @@ void set_desired(Desired desired) {
 
 }  // namespace
 
-std::uint32_t own_pid(const std::string& root) {
+std::uint32_t own_pid(const Options& options) {
+  if (options.owner_pid) return *options.owner_pid;
   // The inode of the initial pid namespace, a constant of the kernel (PROC_PID_INIT_INO).
   constexpr ino_t kInitialNamespace = 0xeffffffc;
   struct stat info;
-  const std::string prefix = root == "/" ? std::string() : root;
+  const std::string prefix = options.root == "/" ? std::string() : options.root;
   // Under another root (a test's) a file that exists stands for the initial namespace.
   const bool is_there = stat((prefix + "/proc/self/ns/pid").c_str(), &info) == 0;
   const bool is_initial = is_there && (info.st_ino == kInitialNamespace || !prefix.empty());
   return is_initial ? static_cast<std::uint32_t>(getpid()) : 0;
 }
 
-bool start(const Options& options) {
+bool start(const Options& options, SharedBlock& block) {
   auto& state = control();
   const std::scoped_lock lock(state.mutex);
-  if (state.session != nullptr) return false;
-  clear(own_block);
-  set_readable_block(&own_block);
-  auto session = std::make_shared<Session>(options, own_block);
+  if (state.session != nullptr || helper::is_active()) return false;
+  if (!options.helper.empty()) return helper::start(options);
+  set_helper(HelperState::not_used, 0, 0, 0);
+  if (!options.is_continued) clear(block, {lane_taken[0].load(), lane_taken[1].load()});
+  set_readable_block(&block);
+  auto session = std::make_shared<Session>(options, block);
   session->watch.is_running = true;
   if (!start_detached("health-gpu", [session] { run_watch(session); })) return false;
   state.session = session;
@@ -117,12 +99,14 @@ bool start(const Options& options) {
 void stop() {
   auto& state = control();
   const std::scoped_lock lock(state.mutex);
+  helper::stop();
   if (state.session == nullptr) return;
   const auto session = std::exchange(state.session, nullptr);
   session->desired.store(Desired::stopped, std::memory_order_release);
   session->poke_workers();
   session->events.wake.signal();
   session->watch.wake.signal();
+  // A thread that is past its deadline is not waited for.
   const double deadline_ms = std::max(session->options.deadline_ms, kLeastDeadlineMs);
   const auto is_over = [&](const Session::Thread& thread) {
     const double started = thread.stamp.started_ms();
@@ -146,6 +130,7 @@ void acquire() { set_desired(Desired::run); }
 void refresh() {
   auto& state = control();
   const std::scoped_lock lock(state.mutex);
+  helper::refresh();
   if (state.session != nullptr) state.session->report_urgent();
 }
 

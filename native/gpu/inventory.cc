@@ -165,6 +165,7 @@ void Inventory::restore(const Lane& lane) {
     device.texts = texts.gpus[slot];
     device.address = Address::unpack(packed);
     lane.gpus[slot].read(device.row);
+    device.is_present = device[GpusField::present] == 1;
     device.is_mig = device[GpusField::isMig] == 1;
     device.is_lost = device[GpusField::lost] == 1;
     device.lost_since_ms = device[GpusField::lostSinceMs];

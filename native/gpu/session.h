@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "gpu/driver_calls.h"
@@ -21,7 +22,16 @@ struct Options {
   double deadline_ms = 5000;
   double init_deadline_ms = 20000;
   double fast_ms = 1000, medium_ms = 15000, slow_ms = 60000;
+  std::string helper;  // path of the helper's program: the threads run in a process of their own; "" = in this one
+  double silent_ms = 10'000;  // a helper that has published nothing for so long is stuck; killed after three times as long
+
+  // Of the helper itself.
+  std::optional<std::uint32_t> owner_pid;  // see own_pid(); without a value it is this process
+  bool is_continued = false;               // an earlier helper wrote to the block; what it knew is kept
 };
+
+/// However short the deadline is: an event wait takes a part of that, and a busy machine the rest.
+inline constexpr double kLeastDeadlineMs = 750;
 
 enum class Desired : std::uint32_t { run, released, stopped };
 
@@ -79,8 +89,8 @@ struct Session {
   }
 };
 
-/// Pid of this process as the driver and the kernel log number it; 0 where this is another namespace's number.
-std::uint32_t own_pid(const std::string& root);
+/// Pid of this process (of the one that the helper works for) as the driver and the kernel log number it; 0 where this is another namespace's number.
+std::uint32_t own_pid(const Options& options);
 
 // The threads' bodies. Each ends when its session is stopped or its stamp abandoned.
 void run_worker(std::shared_ptr<Session> session, std::size_t lane, bool is_replacement);

@@ -78,6 +78,16 @@ extern SharedBlock own_block;
 SharedBlock& readable_block();
 void set_readable_block(SharedBlock* block);
 
+/// Forgets what an earlier start has left, but for lanes that a thread still holds.
+void clear(SharedBlock& block, const bool (&lane_in_use)[kLanes]);
+/// The XIDs and events of a helper that is given up.
+void carry_over(const SharedBlock& from, SharedBlock& to);
+
+/// What the helper cannot say about itself: readers see it in the section `gpu` in place of what the helper has written.
+void set_helper(HelperState state, int pid, double restarts, double silent_since_ms);
+/// Whether this process (its container) cannot end while the helper is in the driver.
+void set_helper_blocks_restart(bool blocks);
+
 /// The sections as readers see them.
 std::uint64_t read_gpu(std::span<double> into);
 std::uint64_t read_gpus(std::span<double> into);

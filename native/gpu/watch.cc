@@ -27,7 +27,7 @@ struct Stuck {
 class Watch {
  public:
   explicit Watch(std::shared_ptr<Session> session)
-      : session_(std::move(session)), kmsg_(session_->options.kmsg), own_pid_(own_pid(session_->options.root)) {}
+      : session_(std::move(session)), kmsg_(session_->options.kmsg), own_pid_(own_pid(session_->options)) {}
 
   void run() {
     auto& session = *session_;
@@ -70,7 +70,7 @@ class Watch {
 
   void start_threads() {
     if (worker_ < 0) {
-      for (std::size_t lane = 0; lane < kLanes && worker_ < 0; ++lane) start_worker(lane, false);
+      for (std::size_t lane = 0; lane < kLanes && worker_ < 0; ++lane) start_worker(lane, session_->options.is_continued);
     }
     auto& session = *session_;
     if (!session.events.is_running.load(std::memory_order_acquire) && session.handles.generation.load() > 0 &&

@@ -38,7 +38,7 @@ class Worker {
         thread_(session.workers[lane]),
         lane_(session.block.lanes[lane]),
         driver_(thread_.stamp, session.block),
-        own_pid_(own_pid(session.options.root)) {
+        own_pid_(own_pid(session.options)) {
     if (is_replacement) {
       inventory_.restore(session.block.current_lane());
       inventory_.forget_handles();
@@ -253,7 +253,7 @@ class Worker {
     if (!is_initialized_) return;
     session_.handles.generation.store(0, std::memory_order_seq_cst);
     session_.events.wake.signal();
-    const double deadline = monotonic_ms() + options_.deadline_ms;
+    const double deadline = monotonic_ms() + std::max(options_.deadline_ms, kLeastDeadlineMs);
     while (!session_.events_parked.load(std::memory_order_seq_cst) && event_thread_exists.load()) {
       if (monotonic_ms() > deadline || driver_.is_abandoned()) return;
       thread_.wake.wait(5);

@@ -162,4 +162,19 @@ void XidTable::clear() {
   overflow_.store(0, kRelaxed);
 }
 
+void XidTable::copy(const XidTable& from) {
+  const auto take = [](auto& into, const auto& value) { into.store(value.load(kRelaxed), kRelaxed); };
+  for (std::size_t i = 0; i < kMaxXidRows; ++i) {
+    Row& row = rows_[i];
+    const Row& other = from.rows_[i];
+    for (auto number : {&Row::nvml_count, &Row::kmsg_count, &Row::other_count}) take(row.*number, other.*number);
+    for (auto time : {&Row::first_ms, &Row::last_ms, &Row::own_ms}) take(row.*time, other.*time);
+    for (auto number : {&Row::sources, &Row::pid, &Row::other_pids, &Row::own_count, &Row::to_action, &Row::reset_flag,
+                        &Row::severity, &Row::unit, &Row::error_status, &Row::intr_info})
+      take(row.*number, other.*number);
+    row.key.store(other.key.load(std::memory_order_acquire), std::memory_order_release);
+  }
+  take(overflow_, from.overflow_);
+}
+
 }  // namespace inference_health::gpu

@@ -49,6 +49,8 @@ class XidTable {
   std::size_t read(std::span<double> into, std::span<const std::uint64_t> addresses) const;
 
   void clear();
+  /// Takes over the rows of another table; nobody else writes to this one.
+  void copy(const XidTable& from);
 
  private:
   struct Row {

@@ -22,7 +22,8 @@ enum class KmsgState : unsigned char { off = 0, reading = 1, no_permission = 2, 
 
 enum class EventState : unsigned char { off = 0, waiting = 1, unsupported = 2, backing_off = 3, stuck = 4 };
 
-enum class HelperState : unsigned char { not_used = 0, running = 1, ended = 2, cannot_start = 3 };
+/// Of the helper process (`isolation: 'process'`). `ended` is started anew; `stuck` is one that is silent or cannot end.
+enum class HelperState : unsigned char { not_used = 0, running = 1, ended = 2, cannot_start = 3, stuck = 4, stopped = 5 };
 
 /// Bits of `sources` in a row of `xids`.
 inline constexpr unsigned kSourceNvml = 1, kSourceKmsg = 2, kSourceField230 = 4, kSourceHandleProbe = 8;
@@ -34,7 +35,7 @@ inline constexpr unsigned kSourceNvml = 1, kSourceKmsg = 2, kSourceField230 = 4,
   X(watchdogLines) X(eventState) X(eventsReceived) X(eventErrors) X(eventRebuilds) X(eventBackoffMs)           \
   X(lastEventAtMs) X(fastAtMs) X(mediumAtMs) X(slowAtMs) X(fastDurationMs) X(mediumDurationMs)                 \
   X(slowDurationMs) X(fastIntervalMs) X(mediumIntervalMs) X(slowIntervalMs) X(xidRows) X(xidOverflow)          \
-  X(ownPid) X(deadlineMs) X(helperState) X(helperPid)
+  X(ownPid) X(deadlineMs) X(restartBlocked) X(helperState) X(helperPid) X(helperRestarts)
 
 /// `present` to `fabricHealthSummary` come from one sample; those from `eventSingleBitEcc` on are counters of their own.
 #define INFERENCE_HEALTH_GPUS_FIELDS(X)                                                                        \

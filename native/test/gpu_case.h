@@ -3,11 +3,13 @@
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
 #include "fake_driver.h"
 #include "gpu/gpu.h"
+#include "helper/host.h"
 #include "test.h"
 
 namespace inference_health::test {
@@ -22,6 +24,12 @@ bool eventually(Condition condition, std::chrono::milliseconds limit = std::chro
   return true;
 }
 
+/// GPU_ISOLATION=process runs every case with the threads in the helper process.
+inline bool is_isolated() {
+  const char* const isolation = std::getenv("GPU_ISOLATION");
+  return isolation != nullptr && std::string(isolation) == "process";
+}
+
 class GpuCase {
  public:
   explicit GpuCase(FakeDriver& fake) {
@@ -32,6 +40,7 @@ class GpuCase {
     options.fast_ms = 20;
     options.medium_ms = 40;
     options.slow_ms = 80;
+    if (is_isolated()) options.helper = HELPER;
     gpu::replacement_threads = 0;
     gpu::nvml_references = 0;
   }
@@ -88,7 +97,7 @@ class GpuCase {
 
 /// Until every thread that an earlier test left in the fake has ended.
 inline bool is_everyone_home() {
-  return eventually([] { return !gpu::lane_taken[0] && !gpu::lane_taken[1] && !gpu::event_thread_exists; });
+  return eventually([] { return helper::remaining() == 0 && !gpu::lane_taken[0] && !gpu::lane_taken[1] && !gpu::event_thread_exists; });
 }
 
 }  // namespace inference_health::test

@@ -9,7 +9,7 @@ namespace inference_health::test {
 namespace {
 
 struct Test {
-  const char* name;
+  const char *name, *file;
   Body body;
 };
 
@@ -22,7 +22,10 @@ int failures = 0;
 
 }  // namespace
 
-Registration::Registration(const char* name, Body body) { tests().push_back({name, body}); }
+Registration::Registration(const char* name, Body body, const char* file) {
+  const char* const slash = std::strrchr(file, '/');
+  tests().push_back({name, slash != nullptr ? slash + 1 : file, body});
+}
 
 void fail(const char* file, int line, const std::string& message) {
   ++failures;
@@ -31,13 +34,13 @@ void fail(const char* file, int line, const std::string& message) {
 
 }  // namespace inference_health::test
 
-// Arguments: parts of names; without any, every test runs.
+// Arguments: parts of names of tests or files, as gpu_stuck; without any, every test runs.
 int main(int argc, char** argv) {
   using namespace inference_health::test;
   int passed = 0, failed = 0;
-  for (const auto& [name, body] : tests()) {
+  for (const auto& [name, file, body] : tests()) {
     bool wanted = argc < 2;
-    for (int i = 1; i < argc; ++i) wanted = wanted || std::strstr(name, argv[i]) != nullptr;
+    for (int i = 1; i < argc; ++i) wanted = wanted || std::strstr(name, argv[i]) != nullptr || std::strstr(file, argv[i]) != nullptr;
     if (!wanted) continue;
     if (std::getenv("VERBOSE") != nullptr) std::fprintf(stderr, "%s\n", name);
     const int before = failures;

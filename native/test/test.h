@@ -11,7 +11,7 @@ namespace inference_health::test {
 using Body = void (*)();
 
 struct Registration {
-  Registration(const char* name, Body body);
+  Registration(const char* name, Body body, const char* file = __builtin_FILE());
 };
 
 void fail(const char* file, int line, const std::string& message);

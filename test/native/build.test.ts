@@ -45,10 +45,13 @@ describe('the two build systems', () => {
       );
     }
     expect(readFileSync(join(ROOT, 'binding.gyp'), 'utf8')).toContain('native/sources.txt');
-    const makefile = join(ROOT, 'build/inference_health.target.mk');
-    const objects = Array.from(
-      readFileSync(makefile, 'utf8').matchAll(/\$\(TARGET\)\/(native\/\S+)\.o/g),
-      ([, name]) => `${name}.cc`,
+    const objects = ['inference_health', 'inference-health-gpu'].flatMap((target) =>
+      Array.from(
+        readFileSync(join(ROOT, `build/${target}.target.mk`), 'utf8').matchAll(
+          /\$\(TARGET\)\/(native\/\S+)\.o/g,
+        ),
+        ([, name]) => `${name}.cc`,
+      ),
     );
     expect([...new Set(objects)].sort()).toEqual(sources);
   });
