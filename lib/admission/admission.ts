@@ -2,6 +2,7 @@ import type { LimitsConfig } from '../config/limits.js';
 import { invalid } from '../config/values.js';
 import { REAL_CLOCK, type ScopeClock } from '../requests/abort-scope.js';
 import { cancelError } from '../requests/cancel-error.js';
+import { followSignal } from '../requests/follow-signal.js';
 import type { LoadWriter } from './load-block.js';
 import { type Admission, type AdmitOptions, type Permit, rejectionError } from './permit.js';
 import {
@@ -116,9 +117,11 @@ export function createAdmission(options: AdmissionOptions): Admission {
       apply({ type: 'abandon', atMs: clock.now(), id });
       waiter.reject(cancelError({ code: 'disconnected', message: 'the client left while it waited' }));
     };
-    if (signal.aborted) leave();
-    else signal.addEventListener('abort', leave, { once: true });
-    return answer.finally(() => signal.removeEventListener('abort', leave));
+    if (signal.aborted) {
+      leave();
+      return answer;
+    }
+    return answer.finally(followSignal(signal, leave));
   }
 
   return {

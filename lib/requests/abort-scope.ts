@@ -1,6 +1,7 @@
 import { invalid } from '../config/values.js';
 import { monoMs } from '../native/clock.js';
 import { cancelError } from './cancel-error.js';
+import { followSignal } from './follow-signal.js';
 import {
   type CancelReason,
   DEFAULT_SCOPE_POLICY,
@@ -194,9 +195,7 @@ class ScopeNode implements Scope {
       this.disconnect();
       return;
     }
-    const onAbort = (): void => this.disconnect();
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.unfollow = () => signal.removeEventListener('abort', onAbort);
+    this.unfollow = followSignal(signal, () => this.disconnect());
   }
 
   /** Does what is due already, and sets the timer for the rest. */
