@@ -16,6 +16,8 @@ export interface Application {
   /** Latest pieces of GPU work that succeeded: when each began. */
   readonly successesBeganAtMs: readonly number[];
   readonly progressLostSinceMs: number | null;
+  /** When the engine last had a new start, or proved otherwise that what it met is behind it. */
+  readonly recoveredAtMs: number | null;
 }
 
 interface Report {
@@ -37,6 +39,7 @@ export const NO_APPLICATION: Application = {
   troubleAtMs: [],
   successesBeganAtMs: [],
   progressLostSinceMs: null,
+  recoveredAtMs: null,
 };
 
 export interface ApplicationError {
@@ -99,6 +102,11 @@ export function stepSuccess(state: Application, beganAtMs: number, policy: GpuPo
     oomAtMs: lastOom !== undefined && proves({ atMs: lastOom, message: '', uuid: null }) ? [] : state.oomAtMs,
     progressLostSinceMs: null,
   };
+}
+
+/** What a context met ends with the context; trouble before it explains no XID that comes later. */
+export function stepRecovered(state: Application, atMs: number): Application {
+  return { ...NO_APPLICATION, successesBeganAtMs: state.successesBeganAtMs, recoveredAtMs: atMs };
 }
 
 export function stepProgressLost(state: Application, atMs: number): Application {

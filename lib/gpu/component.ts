@@ -9,7 +9,7 @@ export interface GpuComponent {
   readonly message: string;
   /** Readiness must be withdrawn. A degraded GPU that still works does not do that. */
   readonly gating: boolean;
-  /** Null while healthy: whether a restart of this process would cure all that gates. */
+  /** Whether a restart of this process would cure all that gates; null while nothing gates. */
   readonly restartHelps: boolean | null;
   readonly sinceMs: number | null;
 }
@@ -28,8 +28,7 @@ export function gpuComponent(state: GpuPolicyState, findings: readonly GpuFindin
       reason: worst.code,
       message: `${where}${worst.message}${more}`,
       gating: gating.length > 0,
-      restartHelps:
-        gating.length === 0 ? worst.restartHelps : gating.every(({ restartHelps }) => restartHelps),
+      restartHelps: gating.length === 0 ? null : gating.every(({ restartHelps }) => restartHelps),
       sinceMs: worst.sinceMs,
     };
   }

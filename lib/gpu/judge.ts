@@ -8,6 +8,7 @@ import type { GpuPolicyState } from './policy.js';
 import type { GpuPolicy } from './policy-options.js';
 import { NO_RECOVERY } from './recovery.js';
 import { judgeSwitches } from './switches.js';
+import { tokensSince } from './tokens.js';
 import { hidesAll } from './visible-devices.js';
 import { judgeSuspicion, judgeXids } from './xid-findings.js';
 
@@ -47,9 +48,10 @@ export function judge(state: GpuPolicyState): readonly GpuFinding[] {
 }
 
 /** The engine has completed enough work that began after the driver stopped answering. */
-function progresses({ application, policy }: GpuPolicyState, facts: GpuFacts): boolean {
+function progresses({ application, policy, tokens }: GpuPolicyState, facts: GpuFacts): boolean {
   const { successesBeganAtMs } = application;
   const sinceMs = facts.stuckSinceMs ?? facts.atMs;
+  if (tokensSince(tokens, sinceMs) >= policy.recoverySuccesses) return true;
   return (
     successesBeganAtMs.length >= policy.recoverySuccesses &&
     successesBeganAtMs.every((beganAtMs) => beganAtMs > sinceMs)

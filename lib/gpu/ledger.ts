@@ -63,6 +63,8 @@ export interface LedgerContext {
   readonly own: OwnershipFacts;
   /** Began-at times of the latest pieces of GPU work that succeeded; as many as prove that the context works. */
   readonly successesBeganAtMs: readonly number[];
+  /** When the engine last had a new start; what its context met before is over. */
+  readonly recoveredAtMs: number | null;
 }
 
 export interface XidRule extends XidRow {
@@ -184,6 +186,9 @@ function settle(entry: XidEntry, ledger: Ledger, context: LedgerContext): XidEnt
   if (canceller !== undefined && canceller.lastAtMs >= entry.lastAtMs) return { ...entry, cleared: true };
 
   if (rule.scope === 'application') {
+    const { recoveredAtMs } = context;
+    if (entry.owner !== 'foreign' && recoveredAtMs !== null && entry.lastAtMs <= recoveredAtMs)
+      return over(entry, rule);
     if (entry.owner === 'unknown') {
       const ours = own.troubleAtMs.some((at) => Math.abs(at - entry.lastAtMs) <= policy.correlationMs);
       return ours ? { ...entry, owner: 'own' } : entry;
@@ -200,7 +205,7 @@ function settle(entry: XidEntry, ledger: Ledger, context: LedgerContext): XidEnt
       !own.ownPids.includes(entry.pid) &&
       atMs - entry.lastAtMs >= policy.recoveryStableMs;
     if (!works && !ended) return entry;
-    return rule.untilReset ? { ...entry, owner: 'foreign' } : { ...entry, cleared: true };
+    return over(entry, rule);
   }
 
   const since = rule.recoveryActionSince;
@@ -211,4 +216,9 @@ function settle(entry: XidEntry, ledger: Ledger, context: LedgerContext): XidEnt
     recovery.okSinceMs !== null;
   if (said && !entry.overruled && isOverruled(recovery, entry.lastAtMs)) return { ...entry, overruled: true };
   return entry;
+}
+
+/** No longer this process's; what stays in the GPU's memory until a reset stays a finding. */
+function over(entry: XidEntry, rule: XidRule): XidEntry {
+  return rule.untilReset ? { ...entry, owner: 'foreign' } : { ...entry, cleared: true };
 }

@@ -5,6 +5,7 @@ import {
   NO_APPLICATION,
   stepError,
   stepProgressLost,
+  stepRecovered,
   stepRelief,
   stepSuccess,
 } from './application.js';
@@ -17,6 +18,7 @@ import { EMPTY_LEDGER, type Ledger, type LedgerContext, stepLedger } from './led
 import { linksUp } from './links.js';
 import type { GpuPolicy } from './policy-options.js';
 import { NO_RECOVERY } from './recovery.js';
+import { stepTokens, type TokenCount, type TokenHistory } from './tokens.js';
 import { type Selection, selectDevices } from './visible-devices.js';
 
 /** Everything that can change what is wrong with the GPUs. Times are monotonic milliseconds. */
@@ -33,10 +35,18 @@ export type GpuEvent =
     }
   /** The engine completed GPU work that had begun at `beganAtMs`. */
   | { readonly type: 'engine-success'; readonly atMs: number; readonly beganAtMs: number }
-  /** Work is in flight and none of it has moved for too long. */
+  /** The engine's process was started anew, or its owner says that what it met is over. */
+  | { readonly type: 'engine-recovered'; readonly atMs: number }
+  /** Work is in flight and none of it has moved since `atMs`, which is too long. */
   | { readonly type: 'progress-lost'; readonly atMs: number }
-  /** Requests in flight now; null: not tracked. */
-  | { readonly type: 'load'; readonly atMs: number; readonly inFlight: number | null }
+  | {
+      readonly type: 'load';
+      readonly atMs: number;
+      /** Requests in flight now; null: not tracked. */
+      readonly inFlight: number | null;
+      /** Tokens generated so far; null: not tracked. */
+      readonly tokens?: number | null;
+    }
   | { readonly type: 'tick'; readonly atMs: number };
 
 export interface GpuPolicyState {
@@ -51,6 +61,7 @@ export interface GpuPolicyState {
   readonly driver: Driver;
   readonly application: Application;
   readonly load: number | null;
+  readonly tokens: TokenHistory;
 }
 
 export interface GpuStep {
@@ -70,6 +81,7 @@ export function initialGpuState(policy: GpuPolicy): GpuPolicyState {
     driver: NO_DRIVER,
     application: NO_APPLICATION,
     load: null,
+    tokens: [],
   };
 }
 
@@ -96,13 +108,23 @@ function apply(before: GpuPolicyState, event: GpuEvent): GpuPolicyState {
         ...state,
         application: stepSuccess(state.application, event.beganAtMs, state.policy),
       });
+    case 'engine-recovered':
+      return settle({ ...state, application: stepRecovered(state.application, event.atMs) });
     case 'progress-lost':
       return settle({ ...state, application: stepProgressLost(state.application, event.atMs) });
     case 'load':
-      return { ...state, load: event.inFlight };
+      return {
+        ...state,
+        load: event.inFlight,
+        tokens: stepTokens(state.tokens, countOf(event, atMs), state.facts?.stuckSinceMs ?? null),
+      };
     case 'tick':
       return settle(state);
   }
+}
+
+function countOf({ tokens, inFlight }: Extract<GpuEvent, { type: 'load' }>, atMs: number): TokenCount | null {
+  return tokens === undefined || tokens === null ? null : { atMs, tokens, inFlight: inFlight ?? 0 };
 }
 
 /** The GPU of an error: the one that it names, else the only one in use. */
@@ -214,6 +236,7 @@ function ledgerContext(
       troubleAtMs: used ? application.troubleAtMs : [],
     },
     successesBeganAtMs: application.successesBeganAtMs,
+    recoveredAtMs: application.recoveredAtMs,
   };
 }
 

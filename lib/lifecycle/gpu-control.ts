@@ -9,6 +9,13 @@ export interface GpuControl {
    * the GPU that it names. Returns what it is, or null when it is not about a GPU: then nothing changes.
    */
   reportError(error: unknown): GpuErrorKind | null;
+  /**
+   * What the engine's CUDA context met is over: its process was started anew, or it was given up with all its memory. Ends
+   * `gpu.context_poisoned`, `gpu.oom`, `gpu.engine_without_gpu` and this process's application XIDs, and no fault of the
+   * GPU itself. Not to be called because requests complete: in the process that met the fault no later CUDA call succeeds,
+   * and what completes did so without the GPU. `health.engine.ready()` after `failed()` or `loading()` says the same.
+   */
+  reportRecovered(): void;
   /** Gives all driver handles back, for `nvidia-smi -r` or an update of the driver; the component is `unknown` until `acquire`. */
   release(): void;
   acquire(): void;
@@ -27,6 +34,7 @@ export function createGpuControl(
       send({ type: 'engine-error', atMs: now(), kind, message, ordinal });
       return kind;
     },
+    reportRecovered: () => send({ type: 'engine-recovered', atMs: now() }),
     release: () => native?.releaseGpu(),
     acquire: () => native?.acquireGpu(),
   };

@@ -23,14 +23,21 @@ function policyOf(config: Config['gpu']): GpuPolicy {
   };
 }
 
-/** @param inFlight requests in flight now, null where none is tracked, for the trend of a leak. */
-export function createGpuJudge(native: NativeGpu, config: Config, inFlight: () => number | null): GpuJudge {
+/** What is known about the work of the process. */
+export interface Load {
+  /** Requests in flight now, null where none is tracked: for the trend of a leak. */
+  readonly inFlight: number | null;
+  /** Generated since the start, null where none is counted: whether the engine goes on without the driver's answers. */
+  readonly tokens: number | null;
+}
+
+export function createGpuJudge(native: NativeGpu, config: Config, load: () => Load): GpuJudge {
   const reader = createGpuReader(native);
   let state = initialGpuState(policyOf(config.gpu));
 
   return {
     step(nowMs): GpuReport | null {
-      state = stepGpu(state, { type: 'load', atMs: nowMs, inFlight: inFlight() }).state;
+      state = stepGpu(state, { type: 'load', atMs: nowMs, ...load() }).state;
       const stepped = stepGpu(state, { type: 'facts', facts: reader.read(nowMs) });
       state = stepped.state;
       const component = gpuComponent(state, stepped.findings);

@@ -2,15 +2,19 @@ import type { Config } from '../config/options.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import type { NativeGpu } from '../native/gpu-addon.js';
 import { GPU, GPU_FIELDS, GPU_STATES } from '../native/gpu-layout.js';
+import type { StatusEvent } from '../status/events.js';
 import type { GpuReport } from '../status/types.js';
+import { createEngineEvidence } from './gpu-engine.js';
 
 /** The GPUs as the probe thread watches them: steps of the pure policy over what the GPU threads publish. */
 export interface GpuWatch {
   /** True when something has changed, or a second has passed in which time alone may have. */
   isDue(version: number, nowMs: number): boolean;
   step(nowMs: number): GpuReport | null;
-  /** An error of the engine, a success, the load: see `GpuEvent`. */
+  /** An error of the engine, or its end: see `GpuEvent`. */
   report(event: GpuEvent): void;
+  /** Takes what an event of the status says about the engine as evidence about its GPU work. */
+  observe(event: StatusEvent, nowMs: number): void;
 }
 
 /** What the policy side offers; loaded with the first sign of a driver. */
@@ -30,6 +34,7 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
   let judge: GpuJudge | null = null;
   let seenVersion = Number.NaN;
   let dueMs = 0;
+  const evidenceOf = createEngineEvidence();
 
   function hasDriver(): boolean {
     native.readGpu('gpu', global);
@@ -55,6 +60,12 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
       // An out-of-memory error of an engine counts even where NVML cannot be had.
       judge ??= load();
       judge.report(event);
+      dueMs = 0;
+    },
+    observe(event, nowMs) {
+      const evidence = evidenceOf(event, nowMs);
+      if (evidence === null || judge === null) return;
+      judge.report(evidence);
       dueMs = 0;
     },
   };
