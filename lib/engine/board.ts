@@ -51,8 +51,10 @@ function viewOf(buffer: SharedArrayBuffer): BoardView {
 
 /** One request as the engine's work. */
 export interface EngineRequest {
-  /** The engine gave something; the first time ends the prefill. */
+  /** The engine did something: a token, a chunk of a long prompt. */
   progress(): void;
+  /** There is a first token: the prefill is over. Idempotent. */
+  answered(): void;
   /** What there is waits for the client to take it: no progress is expected until `resumes()`. */
   waits(): void;
   resumes(): void;
@@ -63,8 +65,10 @@ export interface EngineRequest {
 /** The main thread's side. */
 export interface BoardWriter {
   begin(): EngineRequest;
-  /** Steps that are not a request's token. */
+  /** Any other sign of work. */
   progress(steps: number): void;
+  /** The application reports progress by itself. */
+  reports(): void;
   /** Changes with every sign of work. */
   progressTotal(): number;
   running(): number;
@@ -107,11 +111,12 @@ export function createBoardWriter(buffer: SharedArrayBuffer, now: () => number):
         add(SLOT.progress, 1);
         const nowMs = now();
         if (phase === 'decode') recordGap(rhythm, nowMs - lastMs);
-        else {
-          if (!isWaiting) add(SLOT.prefilling, -1);
-          phase = 'decode';
-        }
         lastMs = nowMs;
+      },
+      answered() {
+        if (phase !== 'prefill') return;
+        if (!isWaiting) add(SLOT.prefilling, -1);
+        phase = 'decode';
       },
       waits() {
         if (phase === 'ended' || isWaiting) return;
@@ -166,9 +171,9 @@ export function createBoardWriter(buffer: SharedArrayBuffer, now: () => number):
 
   return {
     begin,
-    progress(steps) {
+    progress: (steps) => add(SLOT.progress, steps),
+    reports() {
       doubles[SLOT.reports] = 1;
-      add(SLOT.progress, steps);
     },
     progressTotal: () => doubles[SLOT.progress] ?? 0,
     running: () => doubles[SLOT.running] ?? 0,

@@ -165,7 +165,7 @@ export function createEngineMonitor(ports: EngineMonitorPorts): EngineMonitor {
 function createStepPoll(progress: () => number, board: BoardWriter, logger: Logger | null): () => void {
   let last = Number.NaN;
   let hasThrown = false;
-  board.progress(0);
+  board.reports();
   return () => {
     try {
       const steps = progress();

@@ -12,7 +12,7 @@ export interface ServePorts {
   readonly scopes: ActiveScopes;
   readonly admission: Pick<Admission, 'admit' | 'isRefusing'>;
   begin(): RequestHandle;
-  /** The engine's work on a request begins; canaries are work too. */
+  /** The engine's work on a request begins. Canaries are not told: theirs is no work that the watchdog may judge. */
   beginWork(): EngineRequest;
   /** A request that is no canary was answered, in part or in whole. */
   answered(endpoint: string): void;
@@ -81,8 +81,8 @@ export function createCall<Request, Frame>(
     counted = null;
     permit?.release();
     permit = null;
-    // Given up: that shows nothing about the engine.
-    work?.end(reason === null);
+    // Given up or failed: that shows nothing about the engine.
+    work?.end(!failed && reason === null);
     work = null;
     scope?.close();
   }
@@ -92,8 +92,8 @@ export function createCall<Request, Frame>(
     endCaller(cancelError(reason), true);
     if (frames === null) return;
     // Runs the handler's `finally`, once a pending `next()` has come back. An iterator without it just ends there.
-    const returned = frames.return?.() ?? lastPull;
-    returned.then(() => settle(true), fail);
+    const over = frames.return === undefined ? lastPull : returnFrames(frames);
+    over.then(() => settle(true), fail);
   }
 
   function fail(error: unknown): void {
@@ -134,7 +134,7 @@ export function createCall<Request, Frame>(
       return null;
     }
     try {
-      work = ports.beginWork();
+      if (!isCanary) work = ports.beginWork();
       frames = plan.handler(plan.request, scope)[Symbol.asyncIterator]();
     } catch (error) {
       fail(error);
@@ -153,6 +153,7 @@ export function createCall<Request, Frame>(
     const tokens = tokensOf(result.value);
     if (tokens !== null) counted?.tokens(tokens);
     scope.progress(tokens === null ? 1 : Math.max(1, tokens));
+    work?.answered();
     waiting.delete(each);
     // The client has what there is; until it asks for more, nothing is expected of the engine.
     if (waiting.size === 0) work?.waits();
@@ -197,6 +198,11 @@ export function createCall<Request, Frame>(
       return this;
     },
   };
+}
+
+/** An iterator of the application may also throw here. */
+async function returnFrames(frames: AsyncIterator<unknown>): Promise<void> {
+  await frames.return?.();
 }
 
 function closedError(endpoint: string): InferenceHealthError {
