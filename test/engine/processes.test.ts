@@ -96,7 +96,9 @@ describe('an engine in a child process', () => {
   it('that is killed leaves the process running and not ready by default, until another one is watched', async () => {
     await withServer(server('', "heartbeat: 'ipc'"), async ({ child, pid, turns, codes, probe }) => {
       process.kill(pid, 'SIGKILL');
-      expect(await child.message()).toMatchObject({ failure: { kind: 'dead', code: 'inference_engine.dead' } });
+      expect(await child.message()).toMatchObject({
+        failure: { kind: 'dead', code: 'inference_engine.dead' },
+      });
       await turns('/health/ready', 503);
       expect(await codes()).toEqual(['inference_engine.dead']);
       expect(await probe('/livez')).toBe(200);
