@@ -41,8 +41,9 @@ function nearest(name: string): string | null {
   if (best !== undefined && best.edits <= MOST_EDITS) return best.known;
   if (!PREFIXES.test(name)) return null;
   const words = wordsOf(name);
+  // Of two that are as near the one that begins alike: DYN_HEALTH_CHECK_TIMEOUT is not about the engine.
   const ranked = DYNAMO_NAMES.map((known) => ({ known, apart: apart(words, wordsOf(known)) })).sort(
-    (a, b) => a.apart - b.apart || distance(name, a.known) - distance(name, b.known),
+    (a, b) => a.apart - b.apart || shared(name, b.known) - shared(name, a.known),
   );
   const [nearestWords] = ranked;
   return nearestWords !== undefined && nearestWords.apart <= 1 ? nearestWords.known : null;
@@ -60,4 +61,11 @@ function apart(a: readonly string[], b: readonly string[]): number {
   const onlyA = a.filter((word) => !b.includes(word)).length;
   const onlyB = b.filter((word) => !a.includes(word)).length;
   return onlyA > 0 && onlyB > 0 ? Number.POSITIVE_INFINITY : onlyA + onlyB;
+}
+
+/** Length of what both begin with. */
+function shared(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length += 1;
+  return length;
 }

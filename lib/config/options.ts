@@ -118,6 +118,8 @@ export interface GpuOptions {
   library?: string;
   /** Path of the kernel log; default /dev/kmsg. */
   kmsg?: string;
+  /** `process`: NVML is called in a helper process, which a driver that hangs keeps from ending instead of this one. Default `thread`. */
+  isolation?: 'thread' | 'process';
   /** By XID: another action, severity or threshold than the catalogue's; see `docs/xid.md`. */
   xids?: Readonly<Record<number, GpuAction | XidOverride>>;
   /** By finding code, as `gpu.memory_full`: another severity, or `ignore`. */
@@ -155,6 +157,7 @@ export interface Config {
     readonly devices: readonly (number | string)[] | null;
     readonly library: string | null;
     readonly kmsg: string | null;
+    readonly isolation: 'thread' | 'process';
     readonly xids: Readonly<Record<number, GpuAction | XidOverride>>;
     readonly findings: Readonly<Record<string, GpuSeverity | 'ignore'>>;
     readonly cudaVisibleDevices: string | null;

@@ -91,6 +91,7 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
       devices: get<readonly (number | string)[] | null>('gpu.devices'),
       library: get<string | null>('gpu.library'),
       kmsg: get<string | null>('gpu.kmsg'),
+      isolation: get<Config['gpu']['isolation']>('gpu.isolation'),
       xids: { ...options.gpu?.xids },
       findings: { ...options.gpu?.findings },
       cudaVisibleDevices: environment.CUDA_VISIBLE_DEVICES ?? null,

@@ -140,6 +140,12 @@ export const OPTIONS: readonly OptionSpec[] = [
     meaning: 'path of the kernel log; unset: /dev/kmsg',
   },
   {
+    name: 'gpu.isolation',
+    kind: choice('thread', 'process'),
+    fallback: 'thread',
+    meaning: 'where the driver is asked: on threads of this process or in a helper process',
+  },
+  {
     name: 'onGpuFailure',
     kind: choice('shutdown', 'unready', 'ignore'),
     fallback: 'unready',
