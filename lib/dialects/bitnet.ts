@@ -1,4 +1,5 @@
 import type { Component } from '../status/types.js';
+import { canaryDocument } from './canary-document.js';
 import { timestamp } from './digits.js';
 import { gpuMetrics, gpusDocument } from './gpu-document.js';
 import { cgroupDocument, cpuUsagePercent, hostDocument, memoryUsageMb } from './host-document.js';
@@ -64,6 +65,7 @@ function health(view: View, details: Details): Reply {
     cgroup: cgroupDocument(view.host),
     event_loop: eventLoop(view, details),
     ...(view.load == null ? {} : { load: loadDocument(view.load) }),
+    ...(verdict.canaries.length === 0 ? {} : { canary: canaryDocument(verdict.canaries, details, at) }),
     ...(view.gpu === null ? {} : { gpus: gpusDocument(view.gpu, details) }),
   };
   return { statusLine: ok ? OK : UNAVAILABLE, contentType: JSON_TYPE, body: jsonTemplate(document) };

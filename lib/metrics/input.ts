@@ -17,6 +17,8 @@ export interface MetricsInput {
   readonly loop: LoopInput | null;
   readonly requests: RequestsInput | null;
   readonly load: LoadInput | null;
+  /** Test requests of all endpoints since start, by outcome; null where none are sent. */
+  readonly canary: Readonly<Record<string, number>> | null;
   /** Only for Dynamo listeners. */
   readonly dynamo?: DynamoInput | null;
   readonly probe: ProbeInput;
@@ -57,6 +59,8 @@ export interface GpuInput {
   /** Null while nothing withdraws readiness. */
   readonly restartHelps: boolean | null;
   readonly xids: readonly GpuXidInput[];
+  /** XIDs that were seen but are in none of them. */
+  readonly xidsDropped: number;
   /** Functions of the driver that have been called. */
   readonly calls: readonly GpuCallInput[];
 }

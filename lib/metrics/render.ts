@@ -1,4 +1,5 @@
 import { type Metric, Registry } from 'prom-client';
+import { addCanaryFamilies } from './families/canary.js';
 import { addDynamoFamilies, DYNAMO_PREFIX } from './families/dynamo.js';
 import { addGpuFamilies } from './families/gpu.js';
 import { addHostFamilies } from './families/host.js';
@@ -22,6 +23,7 @@ export function buildFamilies(input: MetricsInput, self: SelfInput): Family[] {
   addLoopFamilies(set, input);
   addRequestFamilies(set, input);
   addLoadFamilies(set, input);
+  addCanaryFamilies(set, input);
   addProbeFamilies(set, input);
   addSelfFamilies(set, self);
   const dynamo = createFamilySet(DYNAMO_PREFIX);

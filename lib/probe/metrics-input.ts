@@ -11,6 +11,7 @@ import {
 } from '../native/layout.js';
 import { DURATION_BOUNDS_MS } from '../requests/durations.js';
 import type { RequestsReader } from '../requests/reader.js';
+import type { EndpointCanary } from '../status/types.js';
 import type { Evaluator } from './evaluator.js';
 import { collectGpu } from './gpu-metrics.js';
 
@@ -84,9 +85,18 @@ export function collectMetrics(options: CollectOptions): MetricsInput {
     },
     dynamo: options.isDynamo ? { uptimeMs: nowMs - evaluator.state().startedAtMs } : null,
     load: loadInput(options.load),
+    canary: canaryInput(verdict.canaries),
     probe: options.probes(),
     probeThreadReplacements: options.replacements,
   };
+}
+
+function canaryInput(canaries: readonly EndpointCanary[]): MetricsInput['canary'] {
+  if (canaries.length === 0) return null;
+  const sums: Record<string, number> = {};
+  for (const { counts } of canaries)
+    for (const [outcome, count] of Object.entries(counts)) sums[outcome] = (sums[outcome] ?? 0) + count;
+  return sums;
 }
 
 function loadInput(load: LoadReader): LoadInput {

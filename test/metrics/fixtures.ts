@@ -46,6 +46,7 @@ export function metricsInput(changes: Partial<MetricsInput> = {}): MetricsInput 
       ],
       calls: [{ call: 'nvmlInit_v2', count: 1, sumMs: 30 }],
     },
+    canary: { ok: 7, failed: 1, timeout: 2, empty: 0, inconclusive: 3 },
     load: {
       admitted: 3,
       queued: 1,

@@ -74,13 +74,16 @@ function addFindings(set: FamilySet, { findings, restartHelps }: GpuInput): void
     .add(restartHelps === null ? null : Number(restartHelps));
 }
 
-function addXids(set: FamilySet, { xids }: GpuInput): void {
+function addXids(set: FamilySet, { xids, xidsDropped }: GpuInput): void {
   const xid = set.counter('gpu_xid_total', 'XIDs that were seen of the GPU.');
   const sxid = set.counter('gpu_sxid_total', 'SXids that were seen of NVSwitches.');
   for (const row of summed(xids)) {
     if (row.isSxid) sxid.add(row.count, { sxid: String(row.xid) });
     else xid.add(row.count, { ...placeOf(row.uuid, row.index), xid: String(row.xid) });
   }
+  set
+    .counter('gpu_xid_dropped_total', 'XIDs and SXids that no series counts: there were too many different ones.')
+    .add(xidsDropped);
 }
 
 /** One row a series: the native block has one for each MIG instance and bus address too. */
