@@ -17,6 +17,7 @@ export type { GpuErrorKind } from './gpu/app-error.js';
 export type { RequestScope } from './lifecycle/active-scopes.js';
 export type { CheckFunction, CheckHandle, CheckOptions, CheckResult } from './lifecycle/checks.js';
 export type { Claim, ComponentHandle, EngineClaim, Hold } from './lifecycle/claims.js';
+export type { Closable } from './lifecycle/closable.js';
 export type { EngineFailure, GpuFailure, HealthEvents, HealthStatus } from './lifecycle/emitter.js';
 export type { GpuControl } from './lifecycle/gpu-control.js';
 export type { HandlerOptions, HealthHandler } from './lifecycle/handler.js';
@@ -29,6 +30,12 @@ export type {
   ServedEndpoint,
   ServeOptions,
 } from './lifecycle/serve.js';
+export type {
+  ShutdownContext,
+  ShutdownHook,
+  ShutdownHookHandle,
+  ShutdownHookOptions,
+} from './lifecycle/shutdown-hooks.js';
 export { startHealth } from './lifecycle/start.js';
 export type { BoundListener } from './probe/server.js';
 export { type ChildOptions, createScope, type Scope, type ScopeOptions } from './requests/abort-scope.js';

@@ -2,13 +2,11 @@ import type { Config } from '../config/options.js';
 import type { GpuReport } from '../status/types.js';
 import type { GpuFailure } from './emitter.js';
 import type { Service } from './service.js';
-import { exitOnFailure } from './shutdown.js';
+import { beginShutdown } from './shutdown.js';
 
 /** As documented for a failed GPU; 74 (sysexits' EX_IOERR) with `exitCodes: 'distinct'` where a restart will not help. */
 const EXIT_FAILURE = 1;
 const EXIT_NO_RESTART = 74;
-/** Without a `shutdown` option the grace period is its default. */
-const GRACE_PERIOD_MS = 30_000;
 
 /**
  * Watches for the moment at which GPU faults withdraw readiness: tells the application, then does what `onGpuFailure` says.
@@ -29,8 +27,11 @@ export function createGpuFailureWatch(config: Config): (service: Service, report
     service.emitter.emit('gpuFailure', failure);
     if (config.onGpuFailure !== 'shutdown') return;
     const isFinal = config.exitCodes === 'distinct' && !failure.restartHelps;
-    const gracePeriodMs = config.shutdown?.gracePeriodMs ?? GRACE_PERIOD_MS;
-    exitOnFailure(service, gracePeriodMs, isFinal ? EXIT_NO_RESTART : EXIT_FAILURE);
+    beginShutdown(service, {
+      reason: 'GPU failure',
+      exitCode: isFinal ? EXIT_NO_RESTART : EXIT_FAILURE,
+      isFinal: !failure.restartHelps,
+    });
   };
 }
 

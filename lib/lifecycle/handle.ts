@@ -84,14 +84,18 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
     load: createLoadControl(service.load, monoMs),
     async drain() {
       requireOpen();
-      service.beginDrain();
-      while (!service.isClosed() && service.activeRequests() > 0) {
+      service.shutdown.pause('drain()');
+      const isDone = (): boolean =>
+        service.shutdown.status().phase === 'serving' ||
+        (service.shutdown.status().phase === 'draining' && service.activeRequests() === 0);
+      while (!service.isClosed() && !isDone()) {
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       }
     },
-    resume() {
-      service.setPhase('serving');
-      service.admission.setRefusing(false);
+    resume: () => void service.shutdown.resume(),
+    onShutdown(name, what, options) {
+      requireOpen();
+      return service.shutdown.hooks.add(name, what, options);
     },
     share: () => service.share,
     handler(options = {}) {

@@ -6,10 +6,12 @@ import type { ShareToken } from '../requests/share.js';
 import type { RequestHandle } from '../requests/tracker.js';
 import type { CheckFunction, CheckHandle, CheckOptions } from './checks.js';
 import type { Claim, ComponentHandle, EngineClaim, Hold } from './claims.js';
+import type { Closable } from './closable.js';
 import type { HealthEvents, HealthStatus } from './emitter.js';
 import type { GpuControl } from './gpu-control.js';
 import type { HandlerOptions, HealthHandler } from './handler.js';
 import type { EndpointHandle } from './serve.js';
+import type { ShutdownHook, ShutdownHookHandle, ShutdownHookOptions } from './shutdown-hooks.js';
 
 /** A running health service; `startHealth` makes it. */
 export interface Health extends Pick<EventEmitter<HealthEvents>, 'on' | 'once' | 'off'> {
@@ -45,8 +47,16 @@ export interface Health extends Pick<EventEmitter<HealthEvents>, 'on' | 'once' |
   readonly load: LoadControl;
   /** Readiness turns 503 and the phase `draining`; resolves when no request is in flight. */
   drain(): Promise<void>;
-  /** Takes `drain()` back. */
+  /** Takes `drain()` back; also a shutdown that has begun, until its clean-up hooks run. */
   resume(): void;
+  /**
+   * Registers what is to be cleaned up before the process exits by a signal, a failure or the admin listener: a function, a
+   * child process, a server or anything disposable. Hooks run one after the other in the order of their registration, when
+   * no request is in flight any more, each for at most `timeoutMs` (default `shutdown.hookTimeoutMs`, 5000). One that
+   * fails is logged and the next one runs; one that runs out of time makes the exit code 75.
+   * @throws InferenceHealthError ERR_CONFIG_INVALID for a bad or taken name, ERR_CLOSED after `close()`
+   */
+  onShutdown(name: string, what: ShutdownHook | Closable, options?: ShutdownHookOptions): ShutdownHookHandle;
   /** Plain data that lets another thread count requests with `attachHealth`. */
   share(): ShareToken;
   /** Health on the application's own HTTP port. */

@@ -16,6 +16,7 @@ import { probeHistogramBytes } from '../metrics/probe-histogram.js';
 import { monoMs } from '../native/clock.js';
 import type { NativeGpu } from '../native/gpu-addon.js';
 import { startHeartbeat } from '../native/heartbeat.js';
+import type { NativeSignals } from '../native/signal-addon.js';
 import { openSource } from '../native/source.js';
 import { createEvaluator, type Evaluator } from '../probe/evaluator.js';
 import { signature } from '../probe/publisher.js';
@@ -41,7 +42,8 @@ import { createEmitter, type HealthEmitter, type HealthStatus } from './emitter.
 import { createEngineFailureWatch } from './engine-failure.js';
 import { createGpuFailureWatch } from './gpu-failure.js';
 import { createMirror } from './mirror.js';
-import { exitOnFailure } from './shutdown.js';
+import { createPhaseGate } from './phase-gate.js';
+import { beginShutdown, createShutdown, type Shutdown } from './shutdown.js';
 
 export interface ServiceInternals {
   /** The probe thread logs straight to standard error, as JSON lines. */
@@ -78,8 +80,10 @@ export interface Service {
   renderMetrics(): Promise<Uint8Array>;
   status(): HealthStatus;
   activeRequests(): number;
-  setPhase(phase: 'draining' | 'serving'): void;
-  beginDrain(): void;
+  /** Null without the addon. */
+  readonly signals: NativeSignals | null;
+  /** The way to the end of the process, or only to no new requests. */
+  readonly shutdown: Shutdown;
   isClosed(): boolean;
   /** Registers a clean-up, run by `close` in the order of registration. */
   onClose(cleanUp: () => void): void;
@@ -177,8 +181,8 @@ export function startService(options: HealthOptions, config: Config, internals: 
     isEnding: () => isClosed || evaluator.state().phase === 'draining',
     log: (level, fields, message) => logger?.[level](fields, message),
     emit: (failure) => emitter.emit('engineFailure', failure),
-    endRequests: () => undefined,
-    exit: (code) => exitOnFailure(service, config.drain.gracePeriodMs, code),
+    endRequests: (message) => void scopes.killAll({ code: 'drain', message }),
+    exit: (exitCode) => beginShutdown(service, { reason: 'engine failure', exitCode }),
   });
   const appMetrics = options.registry === undefined ? null : createAppMetrics({ registry: options.registry });
 
@@ -197,6 +201,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     state: () => ({ state: evaluator.state(), lastEventId: mirror.lastEventId() }),
     onState(owned, lastEventId) {
       mirror.acknowledge(owned, lastEventId);
+      phases.acknowledge(lastEventId);
       announce();
       watchGpuFailure(service, owned.gpu);
       watchEngineFailure(owned.engine);
@@ -216,8 +221,11 @@ export function startService(options: HealthOptions, config: Config, internals: 
   process.on('exit', onExit);
   options.signal?.addEventListener('abort', onAbort, { once: true });
 
-  function dispatch(event: StatusEvent): void {
-    if (!isClosed) probe.send(mirror.dispatch(event), event);
+  function dispatch(event: StatusEvent): number {
+    if (isClosed) return 0;
+    const id = mirror.dispatch(event);
+    probe.send(id, event);
+    return id;
   }
   let firstTurn: NodeJS.Immediate | undefined;
 
@@ -233,6 +241,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     unwatchWorkers();
     stopCounting();
     engine.close();
+    shutdown.close();
     appMetrics?.close();
     await probe.close();
     process.off('exit', onExit);
@@ -260,6 +269,8 @@ export function startService(options: HealthOptions, config: Config, internals: 
 
   let wasReady: boolean | null = null;
   function log({ phase, live, ready, health, reasons }: HealthStatus): void {
+    // Milliseconds before the exit, which says it by itself.
+    if (phase === 'stopped') return;
     const message = ready === wasReady ? 'status changed' : ready ? 'ready' : 'not ready';
     wasReady = ready;
     const codes = reasons.map(({ code }) => code);
@@ -273,8 +284,20 @@ export function startService(options: HealthOptions, config: Config, internals: 
     return { phase, live, ready, startup, health, reasons: plain };
   }
 
-  const setPhase = (phase: 'draining' | 'serving'): void =>
-    dispatch({ type: 'phase', atMs: monoMs(), phase });
+  const phases = createPhaseGate((phase) => dispatch({ type: 'phase', atMs: monoMs(), phase }));
+  const shutdown = createShutdown({
+    config: config.drain,
+    logger,
+    emitter,
+    now: monoMs,
+    setPhase: phases.set,
+    activeRequests: () => service.activeRequests(),
+    setRefusing: admission.setRefusing,
+    killScopes: (message) => void scopes.killAll({ code: 'drain', message }),
+    signals: addon.signal ?? null,
+    closeProbe: () => probe.close(),
+    exit: (code) => process.exit(code),
+  });
 
   const started = probe.started.then(
     (bound) => {
@@ -319,14 +342,10 @@ export function startService(options: HealthOptions, config: Config, internals: 
     dispatch,
     renderMetrics: probe.renderMetrics,
     status,
-    activeRequests: () => requests.read(monoMs()).active,
-    setPhase,
-    beginDrain() {
-      // Not ready before the first refusal.
-      setPhase('draining');
-      admission.setRefusing(true);
-      emitter.emit('drain');
-    },
+    // A request that the counters have no slot for still holds a scope.
+    activeRequests: () => Math.max(requests.read(monoMs()).active, scopes.count()),
+    shutdown,
+    signals: addon.signal ?? null,
     isClosed: () => isClosed,
     onClose: (cleanUp) => void cleanUps.push(cleanUp),
     close,

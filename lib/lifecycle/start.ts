@@ -60,7 +60,7 @@ export async function startWith(options: HealthOptions, internals: StartInternal
     const started = await service.started;
     if (config.shutdown !== null) {
       const yieldsExit = internals.yieldsExit ?? false;
-      service.onClose(installShutdown(service, config.shutdown, yieldsExit));
+      service.onClose(installShutdown(service.shutdown, config.shutdown, service.signals, yieldsExit));
     }
     return createHandle(service, started);
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { NativeGpu } from './gpu-addon.js';
+import type { NativeSignals } from './signal-addon.js';
 
 /** The addon's exports, 1:1. All times are milliseconds of CLOCK_MONOTONIC unless a name says otherwise. */
 export interface NativeAddon {
@@ -20,7 +21,8 @@ export interface NativeAddon {
   /**
    * The probe path's one call: into[0] = now, into[1] = version of `host`, into[2] = milliseconds for which the monitored
    * loop has been busy without turning (0 when idle or not monitored), into[3] = 1 if that loop is monitored,
-   * into[4] = wall clock in milliseconds since the epoch; into[5], if there is one, = version of the GPU part.
+   * into[4] = wall clock in milliseconds since the epoch; into[5], if there is one, = version of the GPU part,
+   * into[6], if there is one, = when a watched signal came, 0 = none has.
    */
   poll(loop: number, into: Float64Array): void;
   /** Monitors the loop of the calling environment; returns its id (≥ 0), or −1 when all slots are taken. */
@@ -34,4 +36,6 @@ export interface NativeAddon {
   threadId(): number;
   /** Absent in the JavaScript fallback. */
   readonly gpu?: NativeGpu;
+  /** Likewise. */
+  readonly signal?: NativeSignals;
 }

@@ -18,7 +18,8 @@ const BUSY = 2;
 const MONITORED = 3;
 const UNIX = 4;
 const GPU_VERSION = 5;
-const POLL_SLOTS = 6;
+const SIGNAL_AT = 6;
+const POLL_SLOTS = 7;
 
 export interface EvaluatorOptions {
   readonly source: NativeAddon;
@@ -76,6 +77,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
   let documentGeneration = 0;
   let lastStall: StallView | null = null;
   let loadShape = 0;
+  let signalAtMs = 0;
 
   function apply(event: StatusEvent): void {
     gpu?.observe(event, moment.monoMs);
@@ -97,6 +99,13 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
     moment.monoMs = nowMs;
     moment.unixMs = polled[UNIX] ?? 0;
     moment.live[LIVE.loopBusyMs] = Math.floor(busyMs);
+    // The main thread may learn of the signal late; a drain that was taken back is not begun by the same signal again.
+    const cameAtMs = polled[SIGNAL_AT] ?? 0;
+    if (cameAtMs !== signalAtMs) {
+      signalAtMs = cameAtMs;
+      if (cameAtMs > 0 && (state.phase === 'starting' || state.phase === 'serving'))
+        apply({ type: 'phase', atMs: cameAtMs, phase: 'draining' });
+    }
     if (polled[HOST_VERSION] !== hostVersion) {
       hostVersion = source.read('host', host);
       apply({ type: 'sample', facts: hostFacts(host) });
