@@ -11,6 +11,7 @@ export interface Driver {
   readonly accessLostSinceMs: number | null;
   readonly goneSinceMs: number | null;
   readonly noneSinceMs: number | null;
+  readonly helperFailedSinceMs: number | null;
   /** Every device answers with an error that names no cause. */
   readonly refusing: Sustained;
 }
@@ -21,6 +22,7 @@ export const NO_DRIVER: Driver = {
   accessLostSinceMs: null,
   goneSinceMs: null,
   noneSinceMs: null,
+  helperFailedSinceMs: null,
   refusing: QUIET,
 };
 
@@ -66,6 +68,10 @@ export function stepDriver(state: Driver, facts: GpuFacts): Driver {
       facts.state === 'ok' ? false : isNone && state.everOk ? true : null,
     ),
     noneSinceMs: since(state.noneSinceMs, isNone),
+    helperFailedSinceMs: since(
+      state.helperFailedSinceMs,
+      facts.helper === 'ended' || facts.helper === 'cannot_start',
+    ),
     refusing: stepSustained(
       state.refusing,
       facts.state === 'ok' ? { enter: refused, leave: !refused } : null,
@@ -91,6 +97,24 @@ export function judgeDriver(
       action: 'reset',
       message: `The driver does not return from ${facts.stuckCall ?? 'a call'}${progresses ? '; the engine still makes progress' : ''}`,
       sinceMs: facts.stuckSinceMs ?? facts.atMs,
+    });
+  }
+  if (facts.restartBlocked === true) {
+    findings.push({
+      code: 'gpu.restart_blocked',
+      severity: 'degraded',
+      action: 'reboot',
+      message: `The ${facts.helper === undefined ? 'process' : 'container'} may not end while the driver does not return: a restart may hang`,
+      sinceMs: facts.stuckSinceMs ?? facts.atMs,
+    });
+  }
+  if (state.helperFailedSinceMs !== null) {
+    findings.push({
+      code: 'gpu.helper_failed',
+      severity: 'degraded',
+      action: 'watch',
+      message: `The helper process that asks the driver ${facts.helper === 'ended' ? 'ended and is started anew' : 'cannot be started'}: GPUs are not watched`,
+      sinceMs: state.helperFailedSinceMs,
     });
   }
   if (state.mismatchSinceMs !== null) {

@@ -18,6 +18,10 @@ export interface GpuFacts {
   /** Since when a driver call has not returned, and its name. */
   readonly stuckSinceMs: number | null;
   readonly stuckCall: string | null;
+  /** This process, or its container, cannot end until that call returns. */
+  readonly restartBlocked?: boolean;
+  /** The helper process that asks the driver; absent where threads of this process do. */
+  readonly helper?: GpuHelperState;
   /** Process ids of this process and its engine children, as the kernel log writes them. */
   readonly ownPids: readonly number[];
   /** False in a container with a pid namespace of its own: a foreign pid then proves nothing. */
@@ -27,6 +31,8 @@ export interface GpuFacts {
 }
 
 export type GpuDriverState = 'off' | 'none' | 'starting' | 'ok' | 'unresponsive' | 'released';
+
+export type GpuHelperState = 'running' | 'ended' | 'cannot_start' | 'stuck' | 'stopped';
 
 export type GpuNoneReason =
   | 'library_missing'

@@ -48,6 +48,8 @@ export const GPU_FINDINGS: readonly FindingRow[] = [
   { code: 'gpu.fabric_unhealthy', meaning: 'The fabric reports an unhealthy route or a wrong configuration.', severity: 'unhealthy', action: 'contact', found: 'after 30 s', ends: READ_GONE },
   { code: 'gpu.fabric_degraded', meaning: 'The fabric reports degraded bandwidth or a recovery under way.', severity: 'degraded', action: 'watch', found: 'after 30 s', ends: READ_GONE },
   { code: 'gpu.driver_unresponsive', meaning: 'A driver call has not returned within its deadline. Degraded if the engine still makes progress.', severity: 'unhealthy', action: 'reset', found: 'at the deadline', ends: 'when the driver answers' },
+  { code: 'gpu.restart_blocked', meaning: 'Process or container cannot end while the driver does not return; see "Isolation".', severity: 'degraded', action: 'reboot', found: 'with `gpu.driver_unresponsive`', ends: 'when the driver answers' },
+  { code: 'gpu.helper_failed', meaning: 'The helper process of `gpu.isolation: process` ended or cannot be started.', severity: 'degraded', action: 'watch', found: 'at once', ends: 'when it runs again' },
   { code: 'gpu.driver_mismatch', meaning: 'Driver and library versions differ: what runs goes on, a restart will fail.', severity: 'degraded', action: 'reboot', found: READ, ends: READ_GONE },
   { code: 'gpu.access_lost', meaning: 'The container lost access to its device nodes: contexts go on, new ones fail.', severity: 'degraded', action: 'restart', found: 'at once; from errors alone after 2 s', ends: READ_GONE },
   { code: 'gpu.driver_unloaded', meaning: 'The driver was there and is gone.', severity: 'unhealthy', action: 'contact', found: READ, ends: 'when it is back' },

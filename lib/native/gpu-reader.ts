@@ -1,4 +1,4 @@
-import type { GpuDeviceFacts, GpuFacts, XidFacts } from '../gpu/facts.js';
+import type { GpuDeviceFacts, GpuFacts, GpuHelperState, XidFacts } from '../gpu/facts.js';
 import type { NativeGpu, NativeGpuText } from './gpu-addon.js';
 import {
   GPU,
@@ -7,6 +7,7 @@ import {
   GPU_STATES,
   GPUS,
   GPUS_FIELDS,
+  HELPER_STATES,
   MAX_GPUS,
   MAX_XID_ROWS,
   XID,
@@ -67,6 +68,8 @@ export function createGpuReader(native: NativeGpu, ownPids: () => readonly numbe
       accessLost: negated(truth(global[GPU.deviceAccess])),
       stuckSinceMs: value(GPU.stuckSinceMs),
       stuckCall: call === null ? null : (callNames[call] ?? null),
+      restartBlocked: truth(global[GPU.restartBlocked]) === true,
+      ...helperOf(value(GPU.helperState)),
       ownPids: ownPid === null ? others : [ownPid, ...others],
       pidsComparable: ownPid !== null,
       gpus: text.gpus.map((gpu) => deviceFacts(gpu, text, gpus)),
@@ -75,6 +78,11 @@ export function createGpuReader(native: NativeGpu, ownPids: () => readonly numbe
   }
 
   return { global, gpus, xids, version: () => native.gpuVersion(), read, text: () => text };
+}
+
+function helperOf(state: number | null): { helper?: GpuHelperState } {
+  const name = HELPER_STATES[state ?? 0] ?? 'not_used';
+  return name === 'not_used' ? {} : { helper: name };
 }
 
 function known(value: number | undefined): number | null {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/options.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import type { NativeGpu } from '../native/gpu-addon.js';
-import { GPU, GPU_FIELDS, GPU_STATES } from '../native/gpu-layout.js';
+import { GPU, GPU_FIELDS, GPU_STATES, HELPER_STATES } from '../native/gpu-layout.js';
 import type { StatusEvent } from '../status/events.js';
 import type { GpuReport } from '../status/types.js';
 import { createEngineEvidence } from './gpu-engine.js';
@@ -38,6 +38,8 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
 
   function hasDriver(): boolean {
     native.readGpu('gpu', global);
+    const helper = HELPER_STATES[global[GPU.helperState] ?? 0];
+    if (helper === 'ended' || helper === 'cannot_start') return true;
     const state = GPU_STATES[global[GPU.state] ?? 0];
     // A search for the driver that is not over says nothing yet; `none` is news only where a GPU is required.
     if (state === undefined || state === 'off' || state === 'starting') return config.mode === 'required';

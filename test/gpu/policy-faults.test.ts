@@ -302,6 +302,26 @@ const FAULTS: readonly Fault[] = [
     goneMs: SECOND,
   },
   {
+    name: 'a driver that does not return to a process that cannot end without it',
+    start: (host) => host.global({ stuckSinceMs: host.now(), restartBlocked: true }),
+    stop: (host) => host.global({ stuckSinceMs: null, restartBlocked: false }),
+    code: 'gpu.restart_blocked',
+    action: 'reboot',
+    ...degraded,
+    foundMs: [0, SECOND],
+    goneMs: SECOND,
+  },
+  {
+    name: 'a helper process that ends',
+    start: (host) => host.global({ state: 'starting', helper: 'ended' }),
+    stop: (host) => host.global({ state: 'ok', helper: 'running' }),
+    code: 'gpu.helper_failed',
+    action: 'watch',
+    ...degraded,
+    foundMs: [0, SECOND],
+    goneMs: SECOND,
+  },
+  {
     name: 'a library of another version than the driver',
     start: (host) => host.global({ libraryMismatch: true }),
     stop: (host) => host.global({ libraryMismatch: false }),
@@ -397,7 +417,12 @@ describe('a fault in a scripted scenario', () => {
   it.each(FAULTS.filter(({ severity }) => severity === 'unhealthy'))(
     '$name gates nothing on a GPU that this process does not use',
     (fault) => {
-      const isOfDevice = !['gpu.driver_unresponsive', 'gpu.driver_unloaded'].includes(fault.code);
+      const isOfDevice = ![
+        'gpu.driver_unresponsive',
+        'gpu.driver_unloaded',
+        'gpu.restart_blocked',
+        'gpu.helper_failed',
+      ].includes(fault.code);
       const other = fault.code === 'gpu.count_shrunk' ? 0 : 1;
       const host = scenario({ gpus: 2, policy: { visible: { cudaVisibleDevices: `${other}` } } });
       host.advance(MINUTE);
