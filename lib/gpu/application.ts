@@ -51,6 +51,8 @@ export interface ApplicationError {
 }
 
 const MAX_TROUBLES = 16;
+/** No stall is noticed sooner after the one before it. */
+const SAME_SILENCE_MS = 1000;
 /** cuBLAS and cuDNN fail so after the context was lost, too: this many in a row are no accident. */
 const INTERNAL_LIMIT = 3;
 
@@ -110,7 +112,8 @@ export function stepRecovered(state: Application, atMs: number): Application {
 }
 
 export function stepProgressLost(state: Application, atMs: number): Application {
-  if (state.progressLostSinceMs !== null) return state;
+  // The same silence again: reports of it come as long as it lasts.
+  if (state.progressLostSinceMs !== null && atMs - state.progressLostSinceMs < SAME_SILENCE_MS) return state;
   return {
     ...state,
     progressLostSinceMs: atMs,

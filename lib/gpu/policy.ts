@@ -87,11 +87,12 @@ export function initialGpuState(policy: GpuPolicy): GpuPolicyState {
 
 /** Pure: the same state and event give the same result. */
 export function stepGpu(state: GpuPolicyState, event: GpuEvent): GpuStep {
-  const next = apply(state, event);
+  const next = applyGpu(state, event);
   return { state: next, findings: judge(next) };
 }
 
-function apply(before: GpuPolicyState, event: GpuEvent): GpuPolicyState {
+/** The state alone, where another event follows at once. */
+export function applyGpu(before: GpuPolicyState, event: GpuEvent): GpuPolicyState {
   // Events of several threads may arrive slightly out of order; time does not go back for that.
   const atMs = Math.max(before.atMs, event.type === 'facts' ? event.facts.atMs : event.atMs);
   const state = { ...before, atMs };

@@ -1,7 +1,7 @@
 import type { Config } from '../config/options.js';
 import { gpuComponent } from '../gpu/component.js';
 import { leakReport } from '../gpu/leak.js';
-import { type GpuEvent, initialGpuState, stepGpu } from '../gpu/policy.js';
+import { applyGpu, type GpuEvent, initialGpuState, stepGpu } from '../gpu/policy.js';
 import { DEFAULT_GPU_POLICY, type GpuPolicy } from '../gpu/policy-options.js';
 import type { NativeGpu } from '../native/gpu-addon.js';
 import { createGpuReader } from '../native/gpu-reader.js';
@@ -37,7 +37,7 @@ export function createGpuJudge(native: NativeGpu, config: Config, load: () => Lo
 
   return {
     step(nowMs): GpuReport | null {
-      state = stepGpu(state, { type: 'load', atMs: nowMs, ...load() }).state;
+      state = applyGpu(state, { type: 'load', atMs: nowMs, ...load() });
       const stepped = stepGpu(state, { type: 'facts', facts: reader.read(nowMs) });
       state = stepped.state;
       const component = gpuComponent(state, stepped.findings);
@@ -72,7 +72,7 @@ export function createGpuJudge(native: NativeGpu, config: Config, load: () => Lo
       };
     },
     report(event: GpuEvent) {
-      state = stepGpu(state, event).state;
+      state = applyGpu(state, event);
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { GpuCallInput, GpuInput, GpuXidInput } from '../metrics/input.js';
 import type { NativeGpu } from '../native/gpu-addon.js';
-import { GPU_CALL, MAX_XID_ROWS, XID, XID_FIELDS } from '../native/gpu-layout.js';
+import { GPU, GPU_CALL, GPU_FIELDS, MAX_XID_ROWS, XID, XID_FIELDS } from '../native/gpu-layout.js';
 import type { GpuReport } from '../status/types.js';
 
 /** What one scrape says about GPUs: the report of the policy, and the counters of the native block. */
@@ -22,9 +22,10 @@ export function collectGpu(report: GpuReport, native: NativeGpu): GpuInput {
       recoveryAction: facts.recoveryAction,
     })),
     findings: report.findings.map(({ code, uuid, index }) => ({ code, uuid, index })),
-    // Said of any finding in the report; a supervisor that cordons must see it only of those that gate.
+    // Null where `onGpuFailure: 'ignore'` lets nothing gate.
     restartHelps: report.gating ? report.restartHelps : null,
     xids: readXids(report, native),
+    xidsDropped: readOverflow(native),
     calls: readCalls(native),
   };
 }
@@ -42,6 +43,14 @@ function readXids(report: GpuReport, native: NativeGpu): GpuXidInput[] {
     rows.push({ uuid, index, xid: value('xid'), isSxid: value('isSxid') === 1, count: value('count') });
   }
   return rows;
+}
+
+/** XIDs for which the table of the native block had no row left. */
+function readOverflow(native: NativeGpu): number {
+  const slots = new Float64Array(GPU_FIELDS.length);
+  native.readGpu('gpu', slots);
+  const overflow = slots[GPU.xidOverflow] ?? 0;
+  return Number.isNaN(overflow) ? 0 : overflow;
 }
 
 function readCalls(native: NativeGpu): GpuCallInput[] {

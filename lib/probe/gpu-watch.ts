@@ -5,10 +5,11 @@ import { GPU, GPU_FIELDS, GPU_STATES, HELPER_STATES } from '../native/gpu-layout
 import type { StatusEvent } from '../status/events.js';
 import type { GpuReport } from '../status/types.js';
 import { createEngineEvidence } from './gpu-engine.js';
+import { createGpuNews } from './gpu-news.js';
 
 /** The GPUs as the probe thread watches them: steps of the pure policy over what the GPU threads publish. */
 export interface GpuWatch {
-  /** True when something has changed, or a second has passed in which time alone may have. */
+  /** True when a fault may have come or gone, or a second has passed since the last step. */
   isDue(version: number, nowMs: number): boolean;
   step(nowMs: number): GpuReport | null;
   /** An error of the engine, or its end: see `GpuEvent`. */
@@ -35,6 +36,7 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
   let seenVersion = Number.NaN;
   let dueMs = 0;
   const evidenceOf = createEngineEvidence();
+  const hasNews = createGpuNews(native);
 
   function hasDriver(): boolean {
     native.readGpu('gpu', global);
@@ -52,7 +54,12 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
   }
 
   return {
-    isDue: (version, nowMs) => version !== seenVersion || nowMs >= dueMs,
+    isDue(version, nowMs) {
+      if (nowMs >= dueMs) return true;
+      if (version === seenVersion) return false;
+      seenVersion = version;
+      return judge === null || hasNews();
+    },
     step(nowMs) {
       seenVersion = native.gpuVersion();
       dueMs = nowMs + TICK_MS;

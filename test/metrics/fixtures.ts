@@ -44,6 +44,7 @@ export function metricsInput(changes: Partial<MetricsInput> = {}): MetricsInput 
         { uuid: 'GPU-1', index: 0, xid: 79, isSxid: false, count: 2 },
         { uuid: null, index: null, xid: 20034, isSxid: true, count: 1 },
       ],
+      xidsDropped: 0,
       calls: [{ call: 'nvmlInit_v2', count: 1, sumMs: 30 }],
     },
     canary: { ok: 7, failed: 1, timeout: 2, empty: 0, inconclusive: 3 },

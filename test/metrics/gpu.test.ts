@@ -73,6 +73,7 @@ describe('the metrics of a server with GPUs', () => {
           ]),
         );
         expect(samplesOf(faulty, `${PREFIX}gpu_sxid_total`)).toEqual(new Map([['{sxid="11004"}', 1]]));
+        expect(valuesOf(faulty, 'gpu_xid_dropped_total')).toEqual([0]);
         expect(samplesOf(faulty, `${PREFIX}gpu_finding`).get(`{code="gpu.xid.79",${place}}`)).toBe(1);
         expect(valuesOf(faulty, 'gpu_restart_helps')).toEqual([0]);
         expect(
@@ -93,9 +94,28 @@ describe('the metrics of a server with GPUs', () => {
   });
 });
 
+describe('more XIDs than the native table has rows for', () => {
+  test('are counted as dropped', async () => {
+    await withFakeGpu({}, async (fake) => {
+      const gpu = { library: fake.library, kmsg: fake.kmsg.path };
+      await withHealth({ gpu, startupGraceMs: 0 }, async (_health, base) => {
+        const scrape = async (): Promise<string> => (await fetch(`${base}/metrics`)).text();
+        await until(async () => names(await scrape()).includes('gpu_present'));
+        // From 1000 on, which no driver has: one row each.
+        fake.event(0, { type: 0x8, data: 1000, repeat: 300, step: 1 });
+        const text = await until(async () => {
+          const current = await scrape();
+          return (valuesOf(current, 'gpu_xid_dropped_total')[0] ?? 0) > 0 && current;
+        });
+        expect(valuesOf(text, 'gpu_xid_total').length).toBe(256);
+      });
+    });
+  });
+});
+
 describe('what is not known of a GPU', () => {
   const SELF = { agentRestarts: 0, app: null };
-  const NONE = { devices: [], findings: [], restartHelps: null, xids: [], calls: [] };
+  const NONE = { devices: [], findings: [], restartHelps: null, xids: [], xidsDropped: 0, calls: [] };
 
   test('is left out', async () => {
     const device = gpuDevice({ model: null, powerMw: null, recoveryAction: null, sampledAtMs: null });
@@ -108,6 +128,7 @@ describe('what is not known of a GPU', () => {
       'gpu_utilization_ratio',
       'gpu_temperature_celsius',
       'gpu_ecc_uncorrected',
+      'gpu_xid_dropped_total',
     ]);
     expect(samplesOf(text, `${PREFIX}gpu_present`)).toEqual(new Map([['{uuid="GPU-1",index="0"}', 1]]));
   });
@@ -117,7 +138,7 @@ describe('what is not known of a GPU', () => {
       metricsInput({ gpu: { ...NONE, devices: [gpuDevice({ present: false })] } }),
       SELF,
     );
-    expect(names(text)).toEqual(['gpu_present', 'gpu_used']);
+    expect(names(text)).toEqual(['gpu_present', 'gpu_used', 'gpu_xid_dropped_total']);
     expect(valuesOf(text, 'gpu_present')).toEqual([0]);
   });
 

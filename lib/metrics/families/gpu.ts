@@ -82,7 +82,10 @@ function addXids(set: FamilySet, { xids, xidsDropped }: GpuInput): void {
     else xid.add(row.count, { ...placeOf(row.uuid, row.index), xid: String(row.xid) });
   }
   set
-    .counter('gpu_xid_dropped_total', 'XIDs and SXids that no series counts: there were too many different ones.')
+    .counter(
+      'gpu_xid_dropped_total',
+      'XIDs and SXids that no series counts: there were too many different ones.',
+    )
     .add(xidsDropped);
 }
 
