@@ -1,0 +1,191 @@
+/**
+ * One request of a client: a migrator and an assembler a choice, one usage, one end. What the client gets comes out of here
+ * and nowhere else. Mutable, as the migrators are. See docs/fleet/logical-request.md.
+ */
+import { type Assembler, createAssembler } from './assembler.js';
+import { createMigrator, type Migrator, type MigratorOptions } from './migrator.js';
+import type { MigrationEffect, MigrationEnd, MigrationEvent } from './migrator-types.js';
+import type { FinishReason, Outcome } from './types.js';
+
+/** What goes to the client, in this order for each choice: text, then one `choice_end`; last of all one `end` or `error`. */
+export type ClientEvent =
+  | {
+      readonly type: 'text';
+      readonly choice: number;
+      readonly text: string;
+      /** Tokens of this choice so far. */
+      readonly tokens: number;
+    }
+  | { readonly type: 'choice_end'; readonly choice: number; readonly reason: FinishReason }
+  | { readonly type: 'end'; readonly usage: Usage }
+  | {
+      readonly type: 'error';
+      readonly outcome: Outcome | 'poison';
+      readonly why: string;
+      readonly usage: Usage;
+    };
+
+export interface Usage {
+  /** Counted once, however often it was prefilled and for however many choices. */
+  readonly promptTokens: number;
+  /** Sum of the choices' logs. */
+  readonly completionTokens: number;
+  /** Tokens that migrations had to prefill again, prompt included; not for the bill. */
+  readonly replayedTokens: number;
+  readonly migrations: number;
+}
+
+export interface RequestOutput {
+  readonly client: readonly ClientEvent[];
+  /** By choice: what the migrators ask for. */
+  readonly effects: readonly { readonly choice: number; readonly effect: MigrationEffect }[];
+}
+
+export interface LogicalRequest {
+  readonly isEnded: boolean;
+  start(atMs: number): RequestOutput;
+  /** @param bytes of this token; empty for a token without text */
+  frame(
+    choice: number,
+    frame: {
+      readonly atMs: number;
+      readonly epoch: number;
+      readonly seq: number;
+      readonly tokenId: number;
+      readonly bytes: Uint8Array;
+    },
+  ): RequestOutput;
+  /** An event for the migrator of one choice. */
+  step(choice: number, event: MigrationEvent): RequestOutput;
+  /** An event for all: `cancel`, `tick`, `suspect`, `leaving`. */
+  stepAll(event: MigrationEvent): RequestOutput;
+  nextTimerMs(): number;
+  usage(): Usage;
+  /** Tokens of a choice so far, to be replayed; a view, valid until the next frame. */
+  tokens(choice: number): Int32Array;
+}
+
+export interface LogicalRequestOptions extends MigratorOptions {
+  /** Choices, 1 or more. Default 1. */
+  readonly choices?: number;
+  readonly stop?: readonly string[];
+}
+
+interface Choice {
+  readonly migrator: Migrator;
+  readonly assembler: Assembler;
+  isEnded: boolean;
+}
+
+const NOTHING: RequestOutput = { client: [], effects: [] };
+
+export function createLogicalRequest(options: LogicalRequestOptions): LogicalRequest {
+  const choices: Choice[] = Array.from({ length: options.choices ?? 1 }, () => ({
+    migrator: createMigrator(options),
+    assembler: createAssembler(options.stop === undefined ? {} : { stop: options.stop }),
+    isEnded: false,
+  }));
+  let replayedTokens = 0;
+  let isEnded = false;
+
+  function usage(): Usage {
+    let completionTokens = 0;
+    let migrations = 0;
+    for (const { migrator } of choices) {
+      completionTokens += migrator.log.length;
+      migrations += migrator.migrations;
+    }
+    return { promptTokens: options.request.promptTokens, completionTokens, replayedTokens, migrations };
+  }
+
+  function collect(index: number, effects: readonly MigrationEffect[], out: Mutable): void {
+    const choice = choices[index];
+    if (choice === undefined) return;
+    for (const effect of effects) {
+      if (effect.type === 'end') finish(index, choice, effect.end, out);
+      else out.effects.push({ choice: index, effect });
+      if (effect.type === 'dispatch' && effect.epoch > 0)
+        replayedTokens += options.request.promptTokens + effect.startSeq;
+    }
+  }
+
+  function finish(index: number, choice: Choice, end: MigrationEnd, out: Mutable): void {
+    choice.isEnded = true;
+    if (isEnded) return;
+    if (end.kind === 'failed') return fail(index, end, out);
+    const { text, reason } = choice.assembler.end(end.reason);
+    if (text !== '')
+      out.client.push({ type: 'text', choice: index, text, tokens: choice.migrator.log.length });
+    out.client.push({ type: 'choice_end', choice: index, reason });
+    if (!choices.every((each) => each.isEnded)) return;
+    isEnded = true;
+    out.client.push({ type: 'end', usage: usage() });
+  }
+
+  /** One choice that cannot go on ends the request: half an answer with a good end would be taken for a whole one. */
+  function fail(index: number, end: MigrationEnd & { kind: 'failed' }, out: Mutable): void {
+    isEnded = true;
+    out.client.push({ type: 'error', outcome: end.outcome, why: end.why, usage: usage() });
+    choices.forEach(({ migrator }, other) => {
+      if (other !== index) collect(other, migrator.step({ type: 'cancel', atMs: 0 }), out);
+    });
+  }
+
+  function step(index: number, event: MigrationEvent, out: Mutable): void {
+    const choice = choices[index];
+    if (choice !== undefined) collect(index, choice.migrator.step(event), out);
+  }
+
+  return {
+    get isEnded() {
+      return isEnded;
+    },
+    start(atMs) {
+      const out = empty();
+      choices.forEach((_choice, index) => {
+        step(index, { type: 'start', atMs }, out);
+      });
+      return out;
+    },
+    frame(index, { atMs, epoch, seq, tokenId, bytes }) {
+      const choice = choices[index];
+      if (choice === undefined || isEnded) return NOTHING;
+      const { migrator, assembler } = choice;
+      const isNew = migrator.frame(atMs, epoch, seq, tokenId);
+      const effects = migrator.takeEffects();
+      if (!isNew && effects.length === 0) return NOTHING;
+      const out = empty();
+      if (isNew) {
+        const text = assembler.push(bytes);
+        if (text !== '') out.client.push({ type: 'text', choice: index, text, tokens: migrator.log.length });
+      }
+      collect(index, effects, out);
+      if (assembler.isStopped) step(index, { type: 'stopped', atMs }, out);
+      return out;
+    },
+    step(index, event) {
+      const out = empty();
+      step(index, event, out);
+      return out;
+    },
+    stepAll(event) {
+      const out = empty();
+      choices.forEach((_choice, index) => {
+        step(index, event, out);
+      });
+      return out;
+    },
+    nextTimerMs: () => Math.min(...choices.map(({ migrator }) => migrator.nextTimerMs())),
+    usage,
+    tokens: (index) => choices[index]?.migrator.log.tokens() ?? new Int32Array(0),
+  };
+}
+
+interface Mutable {
+  readonly client: ClientEvent[];
+  readonly effects: { readonly choice: number; readonly effect: MigrationEffect }[];
+}
+
+function empty(): Mutable {
+  return { client: [], effects: [] };
+}
