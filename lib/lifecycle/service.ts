@@ -130,8 +130,13 @@ export function startService(options: HealthOptions, config: Config, internals: 
   if (native) heartbeat.stop();
   if (native) addon.startSampler({ root, hz, perCore });
   const nativeGpu = config.gpu.mode === 'off' ? null : (addon.gpu ?? null);
-  const { library, kmsg } = config.gpu;
-  nativeGpu?.startGpu({ root, ...(library === null ? {} : { library }), ...(kmsg === null ? {} : { kmsg }) });
+  const { library, kmsg, isolation } = config.gpu;
+  nativeGpu?.startGpu({
+    root,
+    isolation,
+    ...(library === null ? {} : { library }),
+    ...(kmsg === null ? {} : { kmsg }),
+  });
   const loop = native ? addon.monitorLoop() : 0;
 
   const block = createRequestsBlock(startedAtMs);
