@@ -1,4 +1,4 @@
-// Builds build/Release/inference_health.node, incrementally and without the network. Where it cannot be built (another
+// Builds build/Release/inference_health.node and the helper process beside it, incrementally and without the network. Where it cannot be built (another
 // system, no compiler) it says why in one message and succeeds: the JavaScript fallback then does the work.
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, utimesSync } from 'node:fs';
@@ -13,9 +13,10 @@ import { writeNodeHeaders } from './lib/node-headers.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
 const addon = join(root, 'build/Release/inference_health.node');
+const helper = join(root, 'build/Release/inference-health-gpu');
 
 function isFresh() {
-  if (!existsSync(addon)) return false;
+  if (!existsSync(addon) || !existsSync(helper)) return false;
   const inputs = ['native', 'binding.gyp', 'scripts/build-native.mjs'];
   return statSync(addon).mtimeMs >= Math.max(...inputs.map((path) => newest(join(root, path), ['test'])));
 }

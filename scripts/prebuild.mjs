@@ -1,10 +1,19 @@
-// `npm run prebuild`: prebuilds/linux-x64 and prebuilds/linux-arm64, the binaries that the package ships. Each is compiled
-// by prebuildify from one list of sources, in a folder of its own, so that a local build is left alone; nothing is downloaded.
+// `npm run prebuild`: prebuilds/linux-x64 and prebuilds/linux-arm64, the addon and the helper process that the package ships.
+// Both are compiled by prebuildify from one list of sources, in a folder of its own, so that a local build is left alone; nothing is downloaded.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beyondFloor, GLIBC_FLOOR, readNeeds } from './lib/elf.mjs';
 import { withLock } from './lib/lock.mjs';
@@ -26,8 +35,8 @@ if (!isHookOf('build')) process.exitCode = targets.map(prebuild).every(Boolean) 
 /** True when the binary exists and is up to date. */
 function prebuild(target) {
   const folder = `prebuilds/linux-${target.arch}`;
-  const binary = join(root, folder, 'inference-health.node');
-  if (isFresh(binary)) return true;
+  const binaries = ['inference-health.node', 'inference-health-gpu'].map((name) => join(root, folder, name));
+  if (isFresh(binaries)) return true;
   const prefix = target.arch === process.arch ? '' : target.prefix;
   const compiler = `${prefix}g++`;
   if (process.platform !== 'linux' || !isInstalled(compiler)) {
@@ -36,19 +45,23 @@ function prebuild(target) {
     return false;
   }
   const failure = withLock(join(root, `build-prebuild/${target.arch}.lock`), () =>
-    isFresh(binary) ? null : compile(target, prefix, binary),
+    isFresh(binaries) ? null : compile(target, prefix, binaries),
   );
   if (failure !== null) console.error(`${folder} was not built:\n${failure}`);
-  else console.log(`${folder}: ${(statSync(binary).size / 1024).toFixed(0)} KiB`);
+  else {
+    const sizes = binaries.map((path) => `${basename(path)} ${(statSync(path).size / 1024).toFixed(0)} KiB`);
+    console.log(`${folder}: ${sizes.join(', ')}`);
+  }
   return failure === null;
 }
 
-function isFresh(binary) {
-  if (!existsSync(binary)) return false;
-  return statSync(binary).mtimeMs >= Math.max(...inputs.map((path) => newest(join(root, path), ['test'])));
+function isFresh(binaries) {
+  if (!binaries.every((path) => existsSync(path))) return false;
+  const oldest = Math.min(...binaries.map((path) => statSync(path).mtimeMs));
+  return oldest >= Math.max(...inputs.map((path) => newest(join(root, path), ['test'])));
 }
 
-function compile({ arch }, prefix, binary) {
+function compile({ arch }, prefix, binaries) {
   console.error(`Compiling the native addon for linux-${arch}`);
   const started = new Date();
   const stage = join(root, 'build-prebuild', arch);
@@ -86,11 +99,23 @@ function compile({ arch }, prefix, binary) {
     },
   );
   if (result.status !== 0) return `${result.stdout}${result.stderr}`;
-  const beyond = beyondFloor(readNeeds(binary).versions);
-  if (beyond.length > 0) {
-    rmSync(binary);
-    return `It needs ${beyond.join(', ')}; the floor is glibc ${GLIBC_FLOOR} and no libstdc++.`;
+  // prebuildify takes addons only. Removed first: a running helper's file cannot be written.
+  const [, helper] = binaries;
+  rmSync(helper, { force: true });
+  const stripped = spawnSync(
+    `${prefix}strip`,
+    ['-o', helper, join(stage, 'build/Release', basename(helper))],
+    { encoding: 'utf8' },
+  );
+  if (stripped.status !== 0) return stripped.stderr;
+  chmodSync(helper, 0o755);
+  for (const binary of binaries) {
+    const beyond = beyondFloor(readNeeds(binary).versions);
+    if (beyond.length > 0) {
+      rmSync(binary);
+      return `${basename(binary)} needs ${beyond.join(', ')}; the floor is glibc ${GLIBC_FLOOR} and no libstdc++.`;
+    }
+    utimesSync(binary, started, started);
   }
-  utimesSync(binary, started, started);
   return null;
 }

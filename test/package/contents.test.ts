@@ -54,7 +54,7 @@ describe('the tarball', () => {
       /^dist\/cjs\/.+\.(js|d\.ts)$/,
       /^dist\/cjs\/package\.json$/,
       /^dist\/esm\/(index|register|express|fastify|hono|node-http)\.(js|d\.ts)$/,
-      /^prebuilds\/linux-(x64|arm64)\/inference-health\.node$/,
+      /^prebuilds\/linux-(x64|arm64)\/inference-health(\.node|-gpu)$/,
       /^native\/(?!test\/).+\.(cc|h)$/,
       /^native\/sources\.txt$/,
       /^docs\/[a-z-]+\.md$/,
@@ -91,8 +91,8 @@ describe('the tarball', () => {
     expect(compiled.filter((file) => !existsSync(join(ROOT, source(file))))).toEqual([]);
   });
 
-  it('stays under 900 KiB', () => {
-    expect(packed.bytes).toBeLessThan(900 * 1024);
+  it('stays under 1300 KiB', () => {
+    expect(packed.bytes).toBeLessThan(1300 * 1024);
   });
 
   it.each([['publint', '--strict'], ['attw']])('is clean for %s', (tool, ...args) => {

@@ -11,10 +11,12 @@ import { ARM64_NODE } from '../nodes/binaries.js';
 import { extract, pack } from './packed.js';
 
 describe.each([
-  ['x64', 'Advanced Micro Devices X86-64'],
-  ['arm64', 'AArch64'],
-])('the binary for linux-%s', (arch, machine) => {
-  const needs = readNeeds(join(ROOT, `prebuilds/linux-${arch}/inference-health.node`));
+  ['inference-health.node', 'x64', 'Advanced Micro Devices X86-64'],
+  ['inference-health.node', 'arm64', 'AArch64'],
+  ['inference-health-gpu', 'x64', 'Advanced Micro Devices X86-64'],
+  ['inference-health-gpu', 'arm64', 'AArch64'],
+])('%s for linux-%s', (name, arch, machine) => {
+  const needs = readNeeds(join(ROOT, `prebuilds/linux-${arch}/${name}`));
 
   it('is one for this machine', () => {
     expect(needs.machine).toBe(machine);
