@@ -1,0 +1,202 @@
+import type { WorkerRef } from './types.js';
+
+export interface EjectorOptions {
+  /** Failures in a row. Default 5. */
+  readonly consecutive?: number;
+  /** Smoothed success below this, with `ewmaMinSamples` within `windowMs`. Default 0.8. */
+  readonly ewmaBelow?: number;
+  readonly ewmaMinSamples?: number;
+  readonly windowMs?: number;
+  /** First ejection; doubles with each further one up to `maxEjectionMs`. Default 5000. */
+  readonly baseEjectionMs?: number;
+  readonly maxEjectionMs?: number;
+  /** Time without failures after which one ejection is forgotten. Default 30 000. */
+  readonly forgetAfterMs?: number;
+  /** Largest share of the pool that is ejected at once, but always at least one of two. Default 0.33. */
+  readonly maxEjectedRatio?: number;
+  /** Below this share of routable workers ejections are ignored. Default 0.5. */
+  readonly panicRatio?: number;
+  /** A worker that comes back gets 10 % of its weight, all of it after this. Default 10 000. */
+  readonly rampMs?: number;
+  /** Success rates: this many standard deviations below the mean. Default 1.9, of at least 5 workers with 20 samples each. */
+  readonly rateDeviations?: number;
+  readonly rateMinHosts?: number;
+  readonly rateMinSamples?: number;
+}
+
+export type EjectorSettings = Required<EjectorOptions>;
+
+export function settings(options: EjectorOptions): EjectorSettings {
+  return {
+    consecutive: 5,
+    ewmaBelow: 0.8,
+    ewmaMinSamples: 5,
+    windowMs: 30_000,
+    baseEjectionMs: 5000,
+    maxEjectionMs: 300_000,
+    forgetAfterMs: 30_000,
+    maxEjectedRatio: 0.33,
+    panicRatio: 0.5,
+    rampMs: 10_000,
+    rateDeviations: 1.9,
+    rateMinHosts: 5,
+    rateMinSamples: 20,
+    ...options,
+  };
+}
+
+/** Weight of one outcome in the smoothed success. */
+const EWMA_ALPHA = 0.2;
+const SLOW_RATIO = 3;
+const SLOW_WEIGHT = 0.5;
+const FIRST_WEIGHT = 0.1;
+
+/** The record of one incarnation of a worker. */
+export interface Record {
+  readonly ref: WorkerRef;
+  readonly lastFailureMs: number;
+  permit(atMs: number): number | null;
+  /** False: the outcome belongs to an earlier generation. */
+  settle(generation: number): boolean;
+  succeed(atMs: number): void;
+  neutral(): void;
+  fail(atMs: number, strikes: number): void;
+  forgive(): void;
+  setLatency(ratio: number): void;
+  eject(atMs: number, random: number): void;
+  renew(atMs: number, random: number): void;
+  /** Ejected, or back only on trial. */
+  isOut(atMs: number): boolean;
+  /** The time is over and nobody tries it yet. */
+  mayTry(atMs: number): boolean;
+  isTrial(atMs: number): boolean;
+  isSuspicious(atMs: number): boolean;
+  successRate(atMs: number, minSamples: number): number | null;
+  candidate(
+    atMs: number,
+    isPanic: boolean,
+  ): { ref: WorkerRef; weight: number; recentFailures: number; isTrial: boolean };
+}
+
+export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSettings): Record {
+  let generation = 0;
+  let inRow = 0;
+  let ewma = 1;
+  let ejections = 0;
+  /** Null: in. */
+  let outUntilMs: number | null = null;
+  let trials = 0;
+  let rampSinceMs = Number.NEGATIVE_INFINITY;
+  let lastFailureMs = Number.NEGATIVE_INFINITY;
+  let lastForgottenMs = addedMs;
+  let latencyRatio = 1;
+  /** Outcomes of the last `windowMs` in two halves that take turns: cheap, and never older than that. */
+  let half = { startMs: addedMs, good: 0, bad: 0 };
+  let previous = { startMs: addedMs, good: 0, bad: 0 };
+
+  function turn(atMs: number): void {
+    const halfMs = config.windowMs / 2;
+    if (atMs - half.startMs < halfMs) return;
+    previous = atMs - half.startMs < config.windowMs ? half : { startMs: atMs, good: 0, bad: 0 };
+    half = { startMs: atMs, good: 0, bad: 0 };
+  }
+
+  const samples = (): number => half.good + half.bad + previous.good + previous.bad;
+
+  /** What began before counts for nothing after. */
+  function nextGeneration(): void {
+    generation += 1;
+    trials = 0;
+    inRow = 0;
+    ewma = 1;
+    half = { startMs: half.startMs, good: 0, bad: 0 };
+    previous = { ...half };
+  }
+
+  function forget(atMs: number): void {
+    const quietSinceMs = Math.max(lastFailureMs, lastForgottenMs);
+    const steps = Math.floor((atMs - quietSinceMs) / config.forgetAfterMs);
+    if (steps <= 0 || outUntilMs !== null) return;
+    ejections = Math.max(0, ejections - steps);
+    lastForgottenMs = atMs;
+  }
+
+  function stayOut(atMs: number, random: number): void {
+    ejections += 1;
+    const whole = Math.min(config.baseEjectionMs * 2 ** (ejections - 1), config.maxEjectionMs);
+    outUntilMs = atMs + (whole / 2) * (1 + random);
+    nextGeneration();
+  }
+
+  function weight(atMs: number): number {
+    const ramp = Math.min(1, FIRST_WEIGHT + (1 - FIRST_WEIGHT) * ((atMs - rampSinceMs) / config.rampMs));
+    return Math.max(FIRST_WEIGHT, ramp) * (latencyRatio > SLOW_RATIO ? SLOW_WEIGHT : 1);
+  }
+
+  return {
+    ref,
+    get lastFailureMs() {
+      return lastFailureMs;
+    },
+    permit(atMs) {
+      if (outUntilMs === null) return generation;
+      // One at a time, in a panic too: it is the trial that ends the ejection.
+      if (atMs >= outUntilMs && trials === 0) trials = 1;
+      return generation;
+    },
+    settle: (of) => of === generation,
+    succeed(atMs) {
+      turn(atMs);
+      half.good += 1;
+      inRow = 0;
+      ewma += EWMA_ALPHA * (1 - ewma);
+      if (outUntilMs === null) return forget(atMs);
+      outUntilMs = null;
+      rampSinceMs = atMs;
+      lastForgottenMs = atMs;
+      nextGeneration();
+    },
+    neutral() {
+      trials = 0;
+    },
+    fail(atMs, strikes) {
+      turn(atMs);
+      forget(atMs);
+      half.bad += 1;
+      inRow += strikes;
+      ewma -= EWMA_ALPHA * ewma;
+      lastFailureMs = atMs;
+    },
+    forgive() {
+      inRow = 0;
+      ewma = 1;
+      ejections = Math.max(0, ejections - 1);
+      if (outUntilMs !== null) nextGeneration();
+      outUntilMs = null;
+    },
+    setLatency(ratio) {
+      latencyRatio = ratio;
+    },
+    eject: stayOut,
+    renew(atMs, random) {
+      if (outUntilMs !== null && atMs >= outUntilMs) stayOut(atMs, random);
+    },
+    isOut: () => outUntilMs !== null,
+    mayTry: (atMs) => outUntilMs !== null && atMs >= outUntilMs && trials === 0,
+    isTrial: (atMs) => outUntilMs !== null && atMs >= outUntilMs,
+    isSuspicious(atMs) {
+      turn(atMs);
+      return inRow >= config.consecutive || (samples() >= config.ewmaMinSamples && ewma < config.ewmaBelow);
+    },
+    successRate(atMs, minSamples) {
+      turn(atMs);
+      return samples() < minSamples ? null : (half.good + previous.good) / samples();
+    },
+    candidate: (atMs, isPanic) => ({
+      ref,
+      weight: outUntilMs === null || isPanic ? weight(atMs) : FIRST_WEIGHT,
+      recentFailures: half.bad + previous.bad,
+      isTrial: !isPanic && outUntilMs !== null,
+    }),
+  };
+}
