@@ -46,7 +46,7 @@ export function settings(options: EjectorOptions): EjectorSettings {
 }
 
 /** Weight of one outcome in the smoothed success. */
-const EWMA_ALPHA = 0.2;
+const EWMA_ALPHA = 0.1;
 const SLOW_RATIO = 3;
 const SLOW_WEIGHT = 0.5;
 const FIRST_WEIGHT = 0.1;

@@ -32,7 +32,7 @@ export interface EjectorView {
 export interface Ejector {
   add(ref: WorkerRef, atMs: number): void;
   remove(ref: WorkerRef): void;
-  /** Before a request is sent. Null: the worker is unknown, or its trial is under way. */
+  /** Before a request is sent. Null: the worker is unknown. A candidate with `isTrial` is offered once until its outcome is in. */
   permit(ref: WorkerRef, atMs: number): Generation | null;
   /** How a request that had a permit ended; each permit once. */
   outcome(ref: WorkerRef, generation: Generation, outcome: Outcome, atMs: number, random: number): void;
