@@ -2,11 +2,16 @@ export type { LoadControl, LoadReport } from './admission/load-control.js';
 export type { AdmitOptions, Permit, RejectionError } from './admission/permit.js';
 export type { RejectionReason } from './admission/policy.js';
 export type {
+  AdminOptions,
+  CanaryOptions,
+  EngineMonitorOptions,
   GpuOptions,
   HealthOptions,
+  LimitsOptions,
   ListenerOptions,
   Logger,
   MetricsRegistry,
+  PathOptions,
   ShutdownOptions,
 } from './config/options.js';
 export type { EngineCheck } from './engine/check-runner.js';
