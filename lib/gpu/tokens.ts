@@ -8,7 +8,7 @@ export interface TokenCount {
   readonly inFlight: number;
 }
 
-/** Once a second for longer than the longest deadline of a driver call, four times 5 s. */
+/** Together longer than the longest deadline of a driver call, four times 5 s. */
 const SPACING_MS = 900;
 const MOMENTS = 32;
 

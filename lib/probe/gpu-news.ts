@@ -19,6 +19,7 @@ const GLOBAL = [
   GPU.stuckSinceMs,
   GPU.versionMismatch,
   GPU.deviceAccess,
+  GPU.helperState,
 ] as const;
 /** What may withdraw readiness by itself, or give it back. */
 const DEVICE = [

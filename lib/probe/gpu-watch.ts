@@ -9,7 +9,7 @@ import { createGpuNews } from './gpu-news.js';
 
 /** The GPUs as the probe thread watches them: steps of the pure policy over what the GPU threads publish. */
 export interface GpuWatch {
-  /** True when a fault may have come or gone, or a second has passed since the last step. */
+  /** True when a fault may have come or gone, or two seconds have passed since the last step. */
   isDue(version: number, nowMs: number): boolean;
   step(nowMs: number): GpuReport | null;
   /** An error of the engine, or its end: see `GpuEvent`. */
@@ -24,7 +24,8 @@ export interface GpuJudge {
   report(event: GpuEvent): void;
 }
 
-const TICK_MS = 1000;
+/** Twice the fast tier: nothing that only time changes is decided by a second. A step costs half a millisecond with eight GPUs. */
+const TICK_MS = 2000;
 
 /**
  * On most machines there is no GPU: then two numbers are compared a second, and the policy with its catalogue is never
@@ -36,7 +37,7 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
   let seenVersion = Number.NaN;
   let dueMs = 0;
   const evidenceOf = createEngineEvidence();
-  const hasNews = createGpuNews(native);
+  let hasNews: (() => boolean) | null = null;
 
   function hasDriver(): boolean {
     native.readGpu('gpu', global);
@@ -58,7 +59,9 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
       if (nowMs >= dueMs) return true;
       if (version === seenVersion) return false;
       seenVersion = version;
-      return judge === null || hasNews();
+      if (judge === null) return true;
+      hasNews ??= createGpuNews(native);
+      return hasNews();
     },
     step(nowMs) {
       seenVersion = native.gpuVersion();
