@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import express from 'express';
 import { startHealth } from 'inference-health';
+import { expressHealth, trackedRequest } from 'inference-health/express';
 
 const health = await startHealth({ shutdown: true });
 health.model.loading();
@@ -15,21 +16,13 @@ health.check('prompt_cache', async ({ signal }) => {
 });
 
 const app = express();
-app.use(health.handler());
-// Probes were answered above; everything below is work, and counted as such.
-app.use((_request, response, next) => {
-  const counted = health.requests.begin();
-  response.once('close', () =>
-    response.writableFinished && response.statusCode < 500 ? counted.end() : counted.fail(),
-  );
-  response.locals.counted = counted;
-  next();
-});
+// Health routes, request counts, admission and drain, before everything else.
+app.use(expressHealth(health));
 
-app.get('/generate', async (_request, response) => {
+app.get('/generate', async (request, response) => {
   for (const word of 'The clocks were striking thirteen .'.split(' ')) {
     await sleep(20);
-    response.locals.counted.tokens(1);
+    trackedRequest(request)?.tokens(1);
     response.write(`${word} `);
   }
   response.end('\n');

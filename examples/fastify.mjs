@@ -1,4 +1,4 @@
-// Health for a fastify server: readiness of one endpoint, requests counted by hooks, an orderly end.
+// Health for a fastify server: readiness of one endpoint, a plugin that counts and admits requests, an orderly end.
 //
 //   node examples/fastify.mjs
 //   curl localhost:3000/generate
@@ -6,27 +6,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import { startHealth } from 'inference-health';
+import { fastifyHealth, trackedRequest } from 'inference-health/fastify';
 
 const health = await startHealth({ shutdown: true });
 health.model.loading();
 const generate = health.endpoint('generate');
 
 const app = Fastify();
-app.decorateRequest('counted', null);
-app.addHook('onRequest', async (request) => {
-  request.counted = health.requests.begin();
-});
-app.addHook('onResponse', async (request, reply) => {
-  if (reply.statusCode < 500) request.counted.end();
-  else request.counted.fail();
-});
-app.addHook('onRequestAbort', async (request) => request.counted.fail());
+// Health routes, request counts, admission and drain, for every route of the application.
+await app.register(fastifyHealth(health));
 
 app.get('/generate', async (request) => {
   const words = [];
   for (const word of 'Big Brother is watching you .'.split(' ')) {
     await sleep(20);
-    request.counted.tokens(1);
+    trackedRequest(request.raw)?.tokens(1);
     words.push(word);
   }
   return { text: words.join(' ') };
@@ -42,6 +36,6 @@ await sleep(200); // loading the weights
 health.model.ready();
 await app.listen({ port: Number(process.env.PORT ?? 3000) });
 generate.ready();
-// On SIGTERM health turns not ready at once and the process ends when the requests in flight have; nothing new comes in.
-health.once('drain', () => app.close());
+// On SIGTERM: not ready at once, new requests are refused, those in flight end, then the application closes.
+health.onShutdown('app', () => app.close());
 console.log(`app on port ${app.server.address().port}, probes on port ${health.listeners[0].port}`);

@@ -8,6 +8,7 @@
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startHealth } from 'inference-health';
+import { httpHealth, trackedRequest } from 'inference-health/node-http';
 
 const health = await startHealth({ shutdown: true });
 health.model.loading();
@@ -20,17 +21,13 @@ async function* generate() {
   }
 }
 
-const server = createServer(async (request, response) => {
+async function serve(request, response) {
   const [path, query] = request.url.split('?');
   if (path === '/generate') {
-    const counted = health.requests.begin();
-    // Also when the client goes away: what ends first decides, the rest does nothing.
-    response.once('close', () => counted.fail());
     for await (const word of generate()) {
-      counted.tokens(1);
+      trackedRequest(request)?.tokens(1);
       response.write(word);
     }
-    counted.end();
     response.end('\n');
   } else if (path === '/block') {
     // What a synchronous tokenizer or a call into a native library does.
@@ -40,10 +37,12 @@ const server = createServer(async (request, response) => {
   } else {
     response.writeHead(404).end();
   }
-});
+}
 
 await sleep(200); // loading the weights
 health.model.ready();
+// Health routes, request counts, admission and drain come before the application.
+const server = createServer(httpHealth(health, serve));
 server.listen(Number(process.env.PORT ?? 3000), () => {
   console.log(`app on port ${server.address().port}, probes on port ${health.listeners[0].port}`);
 });

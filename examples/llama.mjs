@@ -21,29 +21,38 @@ const health = await startHealth({
   shutdown: true,
   // The container restarts with a new engine: this example has no way to replace one.
   onEngineFailure: 'shutdown',
-  canary: { payload: { prompt: 'the clocks were', maxTokens: 2 } },
+  // A request of its own to an idle endpoint, every 10 s.
+  canary: true,
 });
 health.model.loading();
 health.engine.loading();
 
 const engine = startEngine({ path: process.env.MODEL ?? tinyModel() });
-// Dead when the process ends; stalled when it is stopped, or when requests are in it and nothing comes out.
-health.engine.watch({ child: engine.child, progress: engine.steps });
+// Dead when the process ends; stalled when it is stopped, sends no heartbeat, or has requests and computes no steps.
+const watch = health.engine.watch({ child: engine.child, heartbeat: 'ipc', progress: engine.steps });
+health.onShutdown('engine', () => {
+  watch.stop();
+  return engine.close();
+});
 await engine.ready;
 health.engine.ready();
 health.model.ready();
 
-const endpoint = health.endpoint('generate').serve(({ prompt, maxTokens = 64 }, scope) =>
-  // The engine is told in the turn in which the client goes, the deadline passes or the drain ends the request.
-  engine.generate({ prompt: String(prompt), maxTokens: Math.min(Number(maxTokens), 900) }, scope.stopSignal),
+const endpoint = health.endpoint('generate').serve(
+  ({ prompt, maxTokens = 64 }, scope) => {
+    const request = { prompt: String(prompt), maxTokens: Math.min(Number(maxTokens), 900) };
+    // The engine is told in the turn in which the client goes, the deadline passes or the drain ends the request.
+    return engine.generate(request, scope.stopSignal);
+  },
+  { canaryPayload: { prompt: 'the clocks were', maxTokens: 2 } },
 );
 
 async function generate(request, response) {
   const client = new AbortController();
   response.once('close', () => client.abort());
   try {
-    const call = endpoint.call(await json(request), { signal: client.signal });
-    for await (const { seq, tokenId, bytes } of call) {
+    for await (const frame of endpoint.call(await json(request), { signal: client.signal })) {
+      const { seq, tokenId, bytes } = frame;
       // Behind the first token, so that a refusal still is a 503.
       if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' });
       const isTaken = response.write(

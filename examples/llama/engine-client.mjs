@@ -3,6 +3,8 @@ import { fork } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+const BATCH = 32;
+
 /**
  * Starts an engine. `ready` resolves when its model is loaded.
  * @param {object} options
@@ -17,15 +19,19 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
     stdio: ['ignore', stdio, stdio, 'ipc'],
     execArgv: [],
   });
-  // What one turn has to say goes in one message: a thousand cancels at once are one. A failed send means that the engine
-  // has gone, and 'exit' tells that.
+  // What a turn has to say goes in few messages, but a thousand cancels in one turn do not wait for its end. A failed send
+  // means that the engine has gone, and 'exit' tells that.
   let outbox = [];
   const flush = () => {
+    if (outbox.length === 0) return;
     if (child.connected) child.send(outbox, () => undefined);
     outbox = [];
   };
   const send = (message) => {
-    if (outbox.push(message) === 1) queueMicrotask(flush);
+    const { length } = outbox;
+    outbox.push(message);
+    if (length === 0) queueMicrotask(flush);
+    else if (length === BATCH) flush();
   };
   const events = new EventEmitter();
   const streams = new Map();
@@ -55,6 +61,7 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
           break;
         case 'end':
           streams.get(message.id)?.end(message);
+          events.emit('ended', message);
           break;
         case 'health':
           asked.get(message.id)?.resolve(message);

@@ -66,7 +66,18 @@ function generate(request) {
   next();
 }
 
+let isNextDue = false;
+/** Behind the messages that have come: a request that is cancelled already need not begin. */
 function next() {
+  if (isNextDue) return;
+  isNextDue = true;
+  setImmediate(() => {
+    isNextDue = false;
+    fill();
+  });
+}
+
+function fill() {
   for (const [id, request] of waiting) {
     const sequence = free.pop();
     if (sequence === undefined) return;
@@ -89,6 +100,7 @@ function end(id, sequence, reason, error) {
 
 async function run({ id, prompt, maxTokens, history = [] }, sequence, job) {
   await sequence.clearHistory();
+  if (job.isCancelled) return 'cancelled';
   let seq = history.length;
   if (seq >= maxTokens) return 'length';
   const tokens = [model.tokens.bos, ...model.tokenize(prompt), ...history];
