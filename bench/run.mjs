@@ -15,7 +15,20 @@ import { root } from './lib/paths.mjs';
 import { installPeers } from './lib/peers.mjs';
 import { budgetTable, section, terminalTable, writePage } from './lib/report.mjs';
 
-const order = ['liveness', 'keepalive', 'routes', 'quota', 'start', 'host-sample', 'overhead'];
+const order = [
+  'liveness',
+  'keepalive',
+  'routes',
+  'quota',
+  'start',
+  'host-sample',
+  'token-path',
+  'cancel',
+  'overhead',
+  'gpu-fault',
+  'gpu-wedged',
+  'gpu-cost',
+];
 
 const { values: flags, positionals: names } = parseArgs({
   allowPositionals: true,

@@ -14,6 +14,20 @@ export type ErrorCode =
 
 const BRAND = Symbol.for('inference-health.error');
 
+/**
+ * Makes an error without a stack, for what happens by the thousand and says nothing about the code: a cancel, a refusal.
+ * The stack is most of what an error costs.
+ */
+export function withoutStack<T extends Error>(make: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** The one error class of this package. Test `error.code`, not `instanceof`: two copies of the package may be loaded. */
 export class InferenceHealthError extends Error {
   override readonly name = 'InferenceHealthError';

@@ -1,4 +1,4 @@
-import { InferenceHealthError } from '../errors.js';
+import { InferenceHealthError, withoutStack } from '../errors.js';
 import type { RejectionReason } from './policy.js';
 
 /** A place among the requests that may run. */
@@ -41,7 +41,8 @@ const TEXTS: Readonly<Record<RejectionReason, string>> = {
 export function rejectionError(reason: RejectionReason, retryAfterSeconds: number): RejectionError {
   const code =
     reason === 'draining' ? 'ERR_DRAINING' : reason === 'deadline' ? 'ERR_DEADLINE' : 'ERR_OVERLOADED';
-  return Object.assign(new InferenceHealthError(code, TEXTS[reason]), {
+  const error = withoutStack(() => new InferenceHealthError(code, TEXTS[reason]));
+  return Object.assign(error, {
     reason,
     statusCode: reason === 'deadline' ? 504 : 503,
     retryAfterSeconds,

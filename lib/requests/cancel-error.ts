@@ -1,4 +1,4 @@
-import { InferenceHealthError } from '../errors.js';
+import { InferenceHealthError, withoutStack } from '../errors.js';
 import type { CancelReason } from './scope.js';
 
 /** A request that was cancelled; `reason` is machine-readable. */
@@ -13,5 +13,6 @@ export function cancelError({ code, message }: CancelReason): CancelError {
   const known =
     code === 'deadline' ? 'ERR_DEADLINE' : code === 'drain' ? 'ERR_DRAINING' : ('ERR_CANCELLED' as const);
   const statusCode = code === 'deadline' ? 504 : code === 'drain' ? 503 : 499;
-  return Object.assign(new InferenceHealthError(known, message), { reason: code, statusCode });
+  const error = withoutStack(() => new InferenceHealthError(known, message));
+  return Object.assign(error, { reason: code, statusCode });
 }
