@@ -1,5 +1,8 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { until } from '../helpers/package.js';
+import { withProgram } from '../helpers/program.js';
 import { promtoolComplaint } from '../metrics/promtool.js';
 import { ask, HTTP_ENGINES, withWorker } from './worker.js';
 
@@ -152,6 +155,48 @@ describe.each(HTTP_ENGINES)('readiness of a Dynamo worker on %s', (httpEngine) =
       expect(text.match(/^dynamo_component_uptime_seconds /gm)).toHaveLength(1);
       expect(promtoolComplaint(text)).toBeNull();
     });
+  });
+});
+
+it("mounts the same document on the application's own port", async () => {
+  await withWorker(REQUIRED, {}, async (health) => {
+    const server = createServer(health.handler()).listen(0, '127.0.0.1');
+    try {
+      await until(() => server.listening);
+      const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      expect(await document(base)).toMatchObject({
+        status: 503,
+        body: { endpoints: { generate: 'notready' } },
+      });
+      health.endpoint('generate').ready();
+      expect(await document(base, '/live')).toMatchObject({ status: 200, body: { status: 'ready' } });
+      expect((await ask(`${base}/other`)).text).toBe('Route not found');
+    } finally {
+      server.close();
+    }
+  });
+});
+
+it('says event_loop.blocked while the main thread is blocked, and stays live', async () => {
+  const script = `
+    const { startHealth } = require('./dist/cjs/index.js');
+    startHealth({ loopUnreadyMs: 200 }).then((health) => {
+      health.endpoint('generate').ready();
+      console.log('port ' + health.listeners[0].port);
+      setTimeout(() => { for (const end = Date.now() + 3000; Date.now() < end; ); console.log('turns'); }, 300);
+      setInterval(() => undefined, 1000);
+    });`;
+  const env = { DYN_SYSTEM_PORT: '0', DYN_SYSTEM_HOST: '127.0.0.1' };
+  await withProgram([process.execPath, '-e', script], { env }, async (worker) => {
+    const base = `http://127.0.0.1:${(await worker.prints(/^port (\d+)$/m))[1]}`;
+    const { body } = await until(async () => {
+      const answer = await document(base, '/health?verbose');
+      return answer.status === 503 && answer.body.endpoints.generate === 'ready' && answer;
+    });
+    expect(body).toMatchObject({ status: 'notready', reasons: [{ code: 'event_loop.blocked' }] });
+    expect((await ask(`${base}/livez`)).status).toBe(200);
+    await worker.prints(/turns/);
+    await until(async () => (await document(base)).status === 200);
   });
 });
 
