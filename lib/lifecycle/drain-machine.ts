@@ -270,7 +270,7 @@ function settle(state: DrainState, atMs: number): DrainStep {
 }
 
 function fence(state: DrainState, atMs: number): DrainStep {
-  const isLate = state.isLate || state.active > 0;
+  const isLate = state.isLate || isUnfinished(state);
   const hurriedMs = state.signals > 1 ? HURRIED_HOOKS_MS : NEVER;
   const untilMs = Math.min(state.exitAtMs, atMs + hurriedMs);
   return {
@@ -280,9 +280,15 @@ function fence(state: DrainState, atMs: number): DrainStep {
 }
 
 function stop(state: DrainState): DrainStep {
-  const { cause, isLate, active } = state;
+  const { cause, active } = state;
+  const isLate = state.isLate || isUnfinished(state);
   const code = cause === null ? 0 : isLate ? cause.deadlineCode : cause.exitCode;
   return { state: { ...state, phase: 'stopped' }, effects: [{ type: 'exit', code, active }] };
+}
+
+/** With `drain: false` clients have had their errors; a handler that has not noticed yet is nobody's loss. */
+function isUnfinished({ active, policy }: DrainState): boolean {
+  return active > 0 && policy.drain;
 }
 
 /** Legal until the hooks run: what they have closed does not come back. */

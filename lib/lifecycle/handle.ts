@@ -95,7 +95,9 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
     resume: () => void service.shutdown.resume(),
     onShutdown(name, what, options) {
       requireOpen();
-      return service.shutdown.hooks.add(name, what, options);
+      const hook = service.shutdown.hooks.add(name, what, options);
+      service.shutdown.checkBudget();
+      return hook;
     },
     share: () => service.share,
     handler(options = {}) {

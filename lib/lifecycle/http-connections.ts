@@ -86,10 +86,17 @@ function endWithError(response: ServerResponse, message: string, retryAfterSecon
     response.end(`${error}\n`);
     return;
   }
-  const type = String(response.getHeader('content-type') ?? '');
+  const type = contentTypeOf(response);
   // The blank line first: the application may have stopped in the middle of an event.
   if (type.startsWith('text/event-stream')) response.end(`\n\nevent: error\ndata: ${error}\n\n`);
   else if (/^application\/(x-ndjson|jsonl|x-jsonlines)/.test(type)) response.end(`\n${error}\n`);
   // Without its end a chunked answer is an error for every client; a complete one would look like success.
   else response.destroy();
+}
+
+/** What `writeHead` was given is in none of the getters, only in the head as it was sent. */
+function contentTypeOf(response: ServerResponse): string {
+  const { _header: head } = response as { _header?: unknown };
+  const sent = typeof head === 'string' ? /^content-type: *(.*)$/im.exec(head)?.[1] : undefined;
+  return (sent ?? String(response.getHeader('content-type') ?? '')).toLowerCase();
 }

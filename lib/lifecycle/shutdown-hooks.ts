@@ -76,7 +76,8 @@ export function createShutdownHooks(
       durationMs: now() - startedAtMs,
       ...(error === undefined ? {} : { error }),
     });
-    if (startedAtMs >= endsAtMs) return outcome('skipped');
+    // A timer may come a fraction of a millisecond early.
+    if (startedAtMs + 1 >= endsAtMs) return outcome('skipped');
     const controller = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const timeUp = new Promise<typeof TIMED_OUT>((resolve) => {

@@ -88,6 +88,8 @@ export interface Shutdown {
   onSignal(signal: NodeJS.Signals, isLeftToOthers: boolean): void;
   /** Watches the connections of node:http servers from now on rather than from the beginning of a drain on. */
   watchConnections(): void;
+  /** Warns where the parts of a shutdown do not fit into its grace period. */
+  checkBudget(): void;
   /** Ends all of it without an exit. */
   close(): void;
 }
@@ -209,6 +211,18 @@ export function createShutdown(ports: ShutdownPorts): Shutdown {
     else logger?.error({ ...fields, error: textOf(error) }, `clean-up hook ${outcome}`);
   }
 
+  /** Said when it is configured, since at the signal it is too late. */
+  function checkBudget(): void {
+    const { gracePeriodMs, lameDuckMs } = config;
+    const { drainMs, cutMs, hooksMs } = drainBudget({ gracePeriodMs, hooksMs: hooks.totalMs() });
+    if (hooks.totalMs() <= hooksMs && lameDuckMs < drainMs) return;
+    logger?.warn(
+      { gracePeriodMs, lameDuckMs, hooksMs: hooks.totalMs(), errorsMs: cutMs },
+      `shutdown: ${lameDuckMs} ms of lame duck, ${hooks.totalMs()} ms of clean-up hooks and ${cutMs} ms for errors do not fit ` +
+        `into the grace period of ${gracePeriodMs} ms with time for requests in flight; hooks get at most half of it`,
+    );
+  }
+
   function watchConnections(): void {
     connections ??= watchHttpConnections();
   }
@@ -287,6 +301,7 @@ export function createShutdown(ports: ShutdownPorts): Shutdown {
       };
     },
     watchConnections,
+    checkBudget,
     close() {
       isClosed = true;
       clearInterval(ticker);
@@ -335,6 +350,7 @@ export function installShutdown(
   const rearm = setInterval(() => signals?.rearmSignals(), REARM_MS).unref();
   if (signals === null) clearInterval(rearm);
   shutdown.watchConnections();
+  shutdown.checkBudget();
   return () => {
     clearInterval(rearm);
     // In this order: libuv resets a signal that nobody listens to.
