@@ -3,8 +3,8 @@ import { withChild } from '../helpers/child.js';
 import { until, withHealth } from '../helpers/package.js';
 import { type FakeGpu, withFakeGpu } from './fake/fake-gpu.js';
 
-const options = (fake: FakeGpu) => ({
-  gpu: { library: fake.library, kmsg: fake.kmsg.path },
+const optionsFor = (fake: FakeGpu, isolation: 'thread' | 'process') => ({
+  gpu: { library: fake.library, kmsg: fake.kmsg.path, isolation },
   startupGraceMs: 0,
 });
 const status = async (url: string): Promise<number> => (await fetch(url)).status;
@@ -20,7 +20,9 @@ interface GpuDocument {
 const health = async (base: string): Promise<GpuDocument> =>
   (await (await fetch(`${base}/health`)).json()) as GpuDocument;
 
-describe('a server with GPUs', () => {
+describe.each(['thread', 'process'] as const)('a server with GPUs, asked by a %s', (isolation) => {
+  const options = (fake: FakeGpu) => optionsFor(fake, isolation);
+
   it('shows them in the documented keys', async () => {
     await withFakeGpu({ gpus: 2 }, async (fake) => {
       await withHealth(options(fake), async (_health, base) => {

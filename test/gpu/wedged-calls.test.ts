@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { withChild } from '../helpers/child.js';
 import { until } from '../helpers/package.js';
 import { type FakeGpu, type FakeGpuOptions, withFakeGpu } from './fake/fake-gpu.js';
+import type { Isolation } from './wedged-server.js';
 
 /** How a process ends, as source; each must end it with the code behind it although a call never returns. */
 const ENDS = [
@@ -16,9 +17,9 @@ const ENDS_WITHIN_MS = 8000;
 const AT_ONCE = 6;
 
 /** The addon alone, in a worker: without its probe thread a process takes a tenth of the time. */
-const source = (fake: FakeGpu, end: string, releases: boolean): string => `
+const source = (fake: FakeGpu, isolation: Isolation, end: string, releases: boolean): string => `
   const { Worker } = require('node:worker_threads');
-  const options = ${JSON.stringify({ library: fake.library, kmsg: '', deadlineMs: 300, initDeadlineMs: 300 })};
+  const options = ${JSON.stringify({ library: fake.library, kmsg: '', deadlineMs: 300, initDeadlineMs: 300, isolation })};
   const { gpu, now } = require('./dist/cjs/native/loader.js').loadNative().native;
   const { GPU, GPU_FIELDS, GPU_STATES } = require('./dist/cjs/native/gpu-layout.js');
   const worker = new Worker(
@@ -45,7 +46,7 @@ const GIVING_BACK = ['nvmlShutdown', 'nvmlEventSetFree', 'nvmlSystemEventSetFree
 
 async function everyCall(options: FakeGpuOptions): Promise<string[]> {
   return withFakeGpu(options, async (fake) => {
-    await withChild(source(fake, "gpu.stopGpu(); say('stopped');", true), async (child) => {
+    await withChild(source(fake, 'thread', "gpu.stopGpu(); say('stopped');", true), async (child) => {
       // With nothing blocked it never gets `unresponsive`; what matters is what the driver was asked.
       await until(() => fake.calls('nvmlShutdown') > 0);
       child.process.kill('SIGKILL');
@@ -64,12 +65,13 @@ async function inTurn<T>(items: readonly T[], use: (item: T, index: number) => P
 }
 
 describe('a driver call that never returns', () => {
-  it.each([
-    ['old', '470'],
-    ['new', '610'],
+  it.each<[Isolation, string]>([
+    ['thread', '470'],
+    ['thread', '610'],
+    ['process', '610'],
   ])(
-    'is named by the finding and keeps no process from ending, whichever it is (%s driver)',
-    async (_age, driver) => {
+    'is named by the finding and keeps no process from ending, whichever it is (%s, driver %s)',
+    async (isolation, driver) => {
       const options = { gpus: [{ mig: 1 }, {}], driver };
       const calls = await everyCall(options);
       expect(calls.length).toBeGreaterThan(30);
@@ -78,7 +80,7 @@ describe('a driver call that never returns', () => {
         const [title, end, code] = ENDS[index % ENDS.length] as (typeof ENDS)[number];
         await withFakeGpu(options, async (fake) => {
           fake.block(call);
-          await withChild(source(fake, end, GIVING_BACK.includes(call)), async (child) => {
+          await withChild(source(fake, isolation, end, GIVING_BACK.includes(call)), async (child) => {
             const stuck = await child.message<{ call: string; afterMs: number }>();
             const startedMs = performance.now();
             const exit = await child.exit();
