@@ -33,7 +33,6 @@ export function createFallback(options: FallbackOptions): NativeAddon {
 
   function sample(): void {
     const startedMs = monoMs();
-    host.fill(Number.NaN);
     host[HOST.observedAtMs] = startedMs;
     host[HOST.observedUnixMs] = Date.now();
     reader.sample(startedMs, Date.now(), host, cores);
@@ -61,6 +60,7 @@ export function createFallback(options: FallbackOptions): NativeAddon {
       if (!(hz >= 1 && hz <= 100)) throw new RangeError('Expected hz to be between 1 and 100');
       reader.close();
       reader = createReader(root);
+      host.fill(Number.NaN);
       intervalMs = 1000 / hz;
       cores = new Float64Array(perCore ? CORES_SLOTS : 0);
       timer = setInterval(sample, intervalMs).unref();

@@ -17,11 +17,16 @@ bool is_known(double value) { return value == value; }
 
 }  // namespace
 
-void CgroupReader::sample(std::string_view root, double now_ms, double memory_total, std::span<char> buffer,
+void CgroupReader::sample(std::string_view root, double now_ms, bool is_memory_due, Due due, std::span<char> buffer,
                           HostSlots& slots) {
   root_ = root;
   buffer_ = buffer;
-  if (!located_ || now_ms >= locate_due_ms_) locate(now_ms);
+  if (!located_ || now_ms >= locate_due_ms_) {
+    locate(now_ms);
+    is_memory_due = true;
+    due = {true, true};
+    slots.clear(cgroupVersion, cgroupPidsReason);
+  }
 
   const auto& memory = location_.of(Controller::memory);
   if (location_.has_v1 || location_.has_v2) {
@@ -30,9 +35,13 @@ void CgroupReader::sample(std::string_view root, double now_ms, double memory_to
     slots[cgroupHybrid] = location_.has_v1 && location_.has_v2 ? 1 : 0;
   }
   lost_ = false;
-  sample_memory(memory_total, slots);
-  sample_cpu(now_ms, slots);
-  sample_pids(slots);
+  if (is_memory_due) {
+    sample_memory(due.slow, slots);
+    // What was read of the group before counts no more.
+    if (lost_ && !due.slow) sample_memory(true, slots);
+  }
+  if (due.counters) sample_cpu(now_ms, due.slow || lost_, slots);
+  if (due.slow) sample_pids(slots);
   if (lost_) locate_due_ms_ = std::min(locate_due_ms_, located_at_ms_ + kLocateAfterLossMs);
 }
 
@@ -127,11 +136,15 @@ CgroupReader::EffectiveLimit CgroupReader::lowest_limit(const CgroupHierarchy& h
   });
 }
 
-void CgroupReader::sample_memory(double memory_total, HostSlots& slots) {
+void CgroupReader::sample_memory(bool is_slow_due, HostSlots& slots) {
   const auto& group = location_.of(Controller::memory);
   if (group.reason != Reason::ok) return slots.set_reason(cgroupMemoryReason, group.reason);
   const bool v2 = group.is_v2;
-  auto limit = lowest_limit(group, memory_limits_, v2 ? "/memory.max" : "/memory.limit_in_bytes", parse_limit);
+  const double memory_total = slots[memTotalBytes];
+  if (is_slow_due) {
+    memory_limit_ = lowest_limit(group, memory_limits_, v2 ? "/memory.max" : "/memory.limit_in_bytes", parse_limit);
+  }
+  auto limit = memory_limit_;
   // A limit that the machine cannot reach limits nothing.
   if (limit.reason == Reason::ok && limit.value >= memory_total) {
     limit.reason = Reason::unlimited;
@@ -149,8 +162,8 @@ void CgroupReader::sample_memory(double memory_total, HostSlots& slots) {
   if (reason == Reason::ok) {
     const auto [stat_reason, text] = read_file(memory_stat_, directory, "/memory.stat");
     reason = stat_reason == Reason::ok ? parse_memory_stat(text, stat) : stat_reason;
-    if (reason == Reason::ok) slots[cgroupWorkingSetBytes] = std::max(0.0, usage - stat.inactive_file);
   }
+  slots[cgroupWorkingSetBytes] = reason == Reason::ok ? std::max(0.0, usage - stat.inactive_file) : kAbsent;
   // Version 1 also tells the limit of ancestors that a namespace hides.
   if (stat.hierarchical_limit < memory_total && !(stat.hierarchical_limit >= limit.value) &&
       (limit.reason == Reason::ok || limit.reason == Reason::unlimited)) {
@@ -160,7 +173,10 @@ void CgroupReader::sample_memory(double memory_total, HostSlots& slots) {
 
   slots[cgroupMemoryLimitBytes] = limit.value;
   slots[cgroupMemoryUsageBytes] = usage;
-  slots[cgroupSwapBytes] = stat.swap;
+  slots.set_reason(cgroupMemoryReason, overall_reason(reason, limit));
+  if (!v2) slots[cgroupSwapBytes] = stat.swap;
+  if (!is_slow_due) return;
+
   if (v2) {
     slots[cgroupMemoryHighBytes] = lowest_limit(group, memory_highs_, "/memory.high", parse_limit).value;
     read_number(memory_swap_, directory, "/memory.swap.current", parse_count, slots[cgroupSwapBytes]);
@@ -172,26 +188,29 @@ void CgroupReader::sample_memory(double memory_total, HostSlots& slots) {
   if (events_text.reason == Reason::ok) parse_oom_events(events_text.text, events);
   slots[cgroupOomEvents] = events.oom;
   slots[cgroupOomKillEvents] = events.oom_kill;
-
-  slots.set_reason(cgroupMemoryReason, overall_reason(reason, limit));
 }
 
-void CgroupReader::sample_cpu(double now_ms, HostSlots& slots) {
+CgroupReader::EffectiveLimit CgroupReader::find_quota(const CgroupHierarchy& group) {
+  if (group.is_v2) return lowest_limit(group, cpu_quotas_, "/cpu.max", parse_cpu_max);
+  return lowest_limit(group, [&](std::size_t level, double& cores) {
+    const auto directory = group.chain.directory(level);
+    double period_us = kAbsent;
+    Reason reason = read_number(cpu_quotas_[level], directory, "/cpu.cfs_quota_us", parse_cfs_quota, cores);
+    if (reason != Reason::ok || cores == kUnlimited) return reason;
+    reason = read_number(cpu_periods_[level], directory, "/cpu.cfs_period_us", parse_count, period_us);
+    if (reason == Reason::ok && !(period_us > 0)) reason = Reason::malformed;
+    cores /= period_us;
+    return reason;
+  });
+}
+
+void CgroupReader::sample_cpu(double now_ms, bool is_slow_due, HostSlots& slots) {
+  slots.clear(cgroupCpuQuotaCores, cgroupCpuReason);
   const auto& group = location_.of(Controller::cpu);
   if (group.reason != Reason::ok) return slots.set_reason(cgroupCpuReason, group.reason);
   const auto& chain = group.chain;
-  const auto quota = group.is_v2 ? lowest_limit(group, cpu_quotas_, "/cpu.max", parse_cpu_max)
-                                 : lowest_limit(group, [&](std::size_t level, double& cores) {
-                                     double period_us = kAbsent;
-                                     Reason reason = read_number(cpu_quotas_[level], chain.directory(level), "/cpu.cfs_quota_us",
-                                                                 parse_cfs_quota, cores);
-                                     if (reason != Reason::ok || cores == kUnlimited) return reason;
-                                     reason = read_number(cpu_periods_[level], chain.directory(level), "/cpu.cfs_period_us",
-                                                          parse_count, period_us);
-                                     if (reason == Reason::ok && !(period_us > 0)) reason = Reason::malformed;
-                                     cores /= period_us;
-                                     return reason;
-                                   });
+  if (is_slow_due) cpu_quota_ = find_quota(group);
+  const auto& quota = cpu_quota_;
   if (quota.level != cpu_level_) {
     cpu_stat_.close();
     cpu_usage_.close();

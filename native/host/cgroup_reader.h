@@ -15,8 +15,8 @@ namespace inference_health::host {
 
 class CgroupReader {
  public:
-  /// Fills the cgroup… fields. `memory_total` is the host's in bytes, NaN when unknown.
-  void sample(std::string_view root, double now_ms, double memory_total, std::span<char> buffer, HostSlots& slots);
+  /// Fills the cgroup… fields that are due. Needs memTotalBytes, absent when unknown.
+  void sample(std::string_view root, double now_ms, bool is_memory_due, Due due, std::span<char> buffer, HostSlots& slots);
 
   /// The directory whose *.pressure files describe this process's group; empty when the host's own do.
   std::string_view pressure_directory() const { return pressure_directory_; }
@@ -40,8 +40,8 @@ class CgroupReader {
   std::string_view find_pressure_directory();
   template <typename Action>
   void for_each_file(Action action);
-  void sample_memory(double memory_total, HostSlots& slots);
-  void sample_cpu(double now_ms, HostSlots& slots);
+  void sample_memory(bool is_slow_due, HostSlots& slots);
+  void sample_cpu(double now_ms, bool is_slow_due, HostSlots& slots);
   void sample_pids(HostSlots& slots);
 
   FileText read_file(KeptFile& file, std::string_view directory, std::string_view name);
@@ -51,6 +51,7 @@ class CgroupReader {
   EffectiveLimit lowest_limit(const CgroupHierarchy& hierarchy, ReadLevel read_level);
   template <typename Parse>
   EffectiveLimit lowest_limit(const CgroupHierarchy& hierarchy, LevelFiles& files, std::string_view name, Parse parse);
+  EffectiveLimit find_quota(const CgroupHierarchy& group);
   double cpu_usage_us(std::size_t cpu_level, const CgroupCpuStat& stat);
 
   std::string_view root_;
@@ -64,10 +65,12 @@ class CgroupReader {
   std::uint64_t generation_ = 0;
 
   LevelFiles memory_limits_, memory_highs_;
+  EffectiveLimit memory_limit_{Reason::missing, kAbsent, 0, false};
   KeptFile memory_usage_, memory_stat_, memory_swap_, memory_events_;
   std::size_t memory_level_ = 0;
 
   LevelFiles cpu_quotas_, cpu_periods_;
+  EffectiveLimit cpu_quota_{Reason::missing, kAbsent, 0, false};
   KeptFile cpu_stat_, cpu_usage_;
   std::size_t cpu_level_ = 0;
   Rate cpu_usage_rate_, throttle_rate_;

@@ -25,7 +25,8 @@ class HostReader {
   /// `root` is the prefix of /proc and /sys ("" for the real ones); false when it is too long. `per_core` adds cores().
   bool configure(std::string_view root, bool per_core);
 
-  /// Reads every source once. `now_ms` is CLOCK_MONOTONIC. Allocates nothing.
+  /// Reads every source that is due (see `Due`), at rates up to 1 Hz all of them; the others keep their values. `now_ms` is
+  /// CLOCK_MONOTONIC. Allocates nothing.
   void sample(double now_ms, double wall_ms);
 
   HostSlots& slots() { return slots_; }
@@ -38,14 +39,16 @@ class HostReader {
   struct Cores;
   FileText read(KeptFile& file, std::string_view name) { return file.read({root(), name, ""}, buffer_); }
   std::string_view root() const { return {root_.data(), root_length_}; }
-  void sample_cpu(double now_ms);
-  static void update_cores(Cores& cores, std::size_t count, bool is_due);
+  Due due(double now_ms);
+  void sample_cpu();
+  static void update_cores(Cores& cores, std::size_t count);
   void sample_process(double now_ms, double wall_ms);
-  double sample_memory();
+  void sample_process_memory();
+  void sample_memory();
   void sample_pressure();
-  void sample_load_and_uptime();
+  void sample_load_and_uptime(double now_ms);
   void sample_open_files(double now_ms);
-  double process_start_ms(double start_ticks, double wall_ms) const;
+  double process_start_ms(double start_ticks, double uptime_seconds, double wall_ms) const;
 
   std::array<char, PATH_MAX / 2> root_{};
   std::size_t root_length_ = 0;
@@ -59,10 +62,13 @@ class HostReader {
   OpenFiles open_files_;
   CgroupReader cgroup_;
 
+  unsigned counter_reads_ = 0;
+  double counters_at_ms_ = 0;
+  double slow_at_ms_ = -kSlowEveryMs;  // due at once, also at the time 0 of a test
   CpuMeter cpu_;
-  double cpu_updated_ms_ = 0;
   Rate process_cpu_;
   double uptime_seconds_ = kAbsent;
+  double uptime_at_ms_ = 0;
   double process_start_ms_ = kAbsent;
   double max_files_ = kAbsent;
   Reason max_files_reason_ = Reason::missing;

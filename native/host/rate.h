@@ -4,9 +4,19 @@
 
 namespace inference_health::host {
 
-/// Ratios of differences are taken over at least this long: the kernel counts in ticks of 10 ms, so that at 100 Hz the
-/// share of one sample would be noise.
-inline constexpr double kMinWindowMs = 200;
+/// Ratios of differences are taken over at least half a second: the kernel counts in ticks of 10 ms and throttles in
+/// periods of 100 ms, so that at 100 Hz the share of one sample would be noise. A little under it, so that samples which
+/// come a moment early still count.
+inline constexpr double kMinWindowMs = 490;
+/// What changes slowly, or is refreshed slowly by the kernel itself (pressure every 2 s, load every 5 s), is read about
+/// once a second whatever the rate; again a little under it.
+inline constexpr double kSlowEveryMs = 900;
+
+/// Which sources are to be read for a sample, besides the memory that is nearest to its limit, which always is.
+struct Due {
+  bool counters;  // of which ratios are taken, and the other memory
+  bool slow;      // limits, events, pressure, load, descriptors
+};
 
 /// Δnumerator / Δdenominator of two counters between samples.
 class Rate {

@@ -10,7 +10,7 @@ import {
 import { type CgroupLocation, type Hierarchy, locateCgroups } from './cgroup-location.js';
 import { andThen, type Fact, isKnown, noFact, type Reason } from './fact.js';
 import { createKeptFile, type KeptFile } from './kept-file.js';
-import { createRate } from './rate.js';
+import { createRate, type Due } from './rate.js';
 import { findNumber } from './text.js';
 
 /** A move to another group is silent, so the location is looked up again; soon when a file is gone. */
@@ -27,11 +27,18 @@ interface EffectiveLimit {
 }
 
 export interface CgroupReader {
-  sample(nowMs: number, memoryTotal: number, slots: Float64Array): void;
+  sample(nowMs: number, isMemoryDue: boolean, due: Due, slots: Float64Array): void;
   /** Directory of the *.pressure files that describe this process's group; null when the host's own do. */
   pressureDirectory(): string | null;
   close(): void;
 }
+
+const UNKNOWN_LIMIT: EffectiveLimit = {
+  reason: REASON.missing,
+  value: Number.NaN,
+  level: 0,
+  hasFile: false,
+};
 
 /** Fills the cgroup… slots; counterpart of `native/host/cgroup_reader.cc`, where the rules are explained. */
 export function createCgroupReader(root: string): CgroupReader {
@@ -46,6 +53,8 @@ export function createCgroupReader(root: string): CgroupReader {
   let cpuUsage = createRate();
   let throttling = createRate();
   let cpuLevel = 0;
+  let memoryLimit = UNKNOWN_LIMIT;
+  let cpuQuota = UNKNOWN_LIMIT;
 
   function locate(nowMs: number): CgroupLocation {
     const next = locateCgroups(root);
@@ -118,22 +127,26 @@ export function createCgroupReader(root: string): CgroupReader {
     return use;
   }
 
-  function sampleMemory(group: Hierarchy, memoryTotal: number, slots: Float64Array): Reason {
+  function sampleMemory(group: Hierarchy, isSlowDue: boolean, slots: Float64Array): Reason {
     const { isV2, levels } = group;
+    const memoryTotal = slots[HOST.memTotalBytes] ?? Number.NaN;
     const limitName = isV2 ? 'memory.max' : 'memory.limit_in_bytes';
-    let limit = lowestLimit(group, (directory) => andThen(read(directory, limitName), parseLimit));
+    if (isSlowDue)
+      memoryLimit = lowestLimit(group, (directory) => andThen(read(directory, limitName), parseLimit));
+    let limit = memoryLimit;
     if (limit.value >= memoryTotal) limit = { ...limit, reason: REASON.unlimited, value: Number.NaN };
     const directory = levels[limit.level];
     const usage = count(directory, isV2 ? 'memory.current' : 'memory.usage_in_bytes');
     let reason: Reason = usage.reason;
     let hidden = Number.NaN;
+    let workingSet = Number.NaN;
+    let swap = Number.NaN;
     if (usage.value !== null) {
-      slots[HOST.cgroupMemoryUsageBytes] = usage.value;
       const stat = andThen(read(directory, 'memory.stat'), parseMemoryStat);
       reason = stat.reason;
       if (stat.value !== null) {
-        slots[HOST.cgroupWorkingSetBytes] = Math.max(0, usage.value - stat.value.inactiveFile);
-        slots[HOST.cgroupSwapBytes] = stat.value.swap;
+        workingSet = Math.max(0, usage.value - stat.value.inactiveFile);
+        swap = stat.value.swap;
         hidden = stat.value.hierarchicalLimit;
       }
     }
@@ -141,7 +154,15 @@ export function createCgroupReader(root: string): CgroupReader {
     if (isLimitKnown && hidden < memoryTotal && !(hidden >= limit.value))
       limit = { ...limit, reason: REASON.ok, value: hidden };
     slots[HOST.cgroupMemoryLimitBytes] = limit.value;
+    slots[HOST.cgroupMemoryUsageBytes] = usage.value ?? Number.NaN;
+    slots[HOST.cgroupWorkingSetBytes] = workingSet;
+    if (!isV2) slots[HOST.cgroupSwapBytes] = swap;
+    if (isSlowDue) sampleMemoryEvents(group, directory, slots);
+    return overallReason(reason, limit);
+  }
 
+  function sampleMemoryEvents(group: Hierarchy, directory: string | undefined, slots: Float64Array): void {
+    const { isV2, levels } = group;
     if (isV2) {
       const high = lowestLimit(group, (level) => andThen(read(level, 'memory.high'), parseLimit));
       slots[HOST.cgroupMemoryHighBytes] = high.value;
@@ -150,7 +171,6 @@ export function createCgroupReader(root: string): CgroupReader {
     const events = read(levels[0], isV2 ? 'memory.events' : 'memory.oom_control').value ?? '';
     slots[HOST.cgroupOomEvents] = findNumber(events, 'oom');
     slots[HOST.cgroupOomKillEvents] = findNumber(events, 'oom_kill');
-    return overallReason(reason, limit);
   }
 
   function quotaOf(group: Hierarchy): EffectiveLimit {
@@ -166,8 +186,10 @@ export function createCgroupReader(root: string): CgroupReader {
     );
   }
 
-  function sampleCpu(group: Hierarchy, nowMs: number, slots: Float64Array): Reason {
-    const quota = quotaOf(group);
+  function sampleCpu(group: Hierarchy, nowMs: number, isSlowDue: boolean, slots: Float64Array): Reason {
+    slots.fill(Number.NaN, HOST.cgroupCpuQuotaCores, HOST.cgroupCpuReason);
+    if (isSlowDue) cpuQuota = quotaOf(group);
+    const quota = cpuQuota;
     if (quota.level !== cpuLevel) {
       cpuUsage = createRate();
       throttling = createRate();
@@ -209,8 +231,15 @@ export function createCgroupReader(root: string): CgroupReader {
     close() {
       for (const file of files.values()) file.close();
     },
-    sample(nowMs, memoryTotal, slots) {
-      if (location === null || nowMs >= locateDueMs) location = locate(nowMs);
+    sample(nowMs, isMemoryDueNow, dueNow, slots) {
+      let isMemoryDue = isMemoryDueNow;
+      let due = dueNow;
+      if (location === null || nowMs >= locateDueMs) {
+        location = locate(nowMs);
+        isMemoryDue = true;
+        due = { counters: true, slow: true };
+        slots.fill(Number.NaN, HOST.cgroupVersion, HOST.cgroupPidsReason + 1);
+      }
       const [memory, cpu, pids] = [location.of('memory'), location.of('cpu'), location.of('pids')];
       if (location.hasV1 || location.hasV2) {
         const isV2 = typeof memory === 'number' ? location.hasV2 : memory.isV2;
@@ -218,10 +247,17 @@ export function createCgroupReader(root: string): CgroupReader {
         slots[HOST.cgroupHybrid] = location.hasV1 && location.hasV2 ? 1 : 0;
       }
       isLost = false;
-      slots[HOST.cgroupMemoryReason] =
-        typeof memory === 'number' ? memory : sampleMemory(memory, memoryTotal, slots);
-      slots[HOST.cgroupCpuReason] = typeof cpu === 'number' ? cpu : sampleCpu(cpu, nowMs, slots);
-      slots[HOST.cgroupPidsReason] = typeof pids === 'number' ? pids : samplePids(pids, slots);
+      if (isMemoryDue) {
+        const sampled = (isSlowDue: boolean): Reason =>
+          typeof memory === 'number' ? memory : sampleMemory(memory, isSlowDue, slots);
+        slots[HOST.cgroupMemoryReason] = sampled(due.slow);
+        // What was read of the group before counts no more.
+        if (isLost && !due.slow) slots[HOST.cgroupMemoryReason] = sampled(true);
+      }
+      if (due.counters)
+        slots[HOST.cgroupCpuReason] =
+          typeof cpu === 'number' ? cpu : sampleCpu(cpu, nowMs, due.slow || isLost, slots);
+      if (due.slow) slots[HOST.cgroupPidsReason] = typeof pids === 'number' ? pids : samplePids(pids, slots);
       if (isLost) locateDueMs = Math.min(locateDueMs, locatedAtMs + LOCATE_AFTER_LOSS_MS);
     },
   };

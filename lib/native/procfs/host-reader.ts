@@ -7,7 +7,7 @@ import { createKeptFile, type KeptFile, reasonOf } from './kept-file.js';
 import { parseMeminfo, parseStatm } from './memory.js';
 import { parsePressure } from './pressure.js';
 import { parseLoadavg, parseOpenFilesLimit, parseProcessStat, parseUptime } from './process.js';
-import { createRate, MIN_WINDOW_MS } from './rate.js';
+import { createRate, type Due, MIN_WINDOW_MS, SLOW_EVERY_MS } from './rate.js';
 
 /** Of every Linux that Node runs on: USER_HZ is 100 by ABI. */
 const TICKS_PER_SECOND = 100;
@@ -15,7 +15,10 @@ const MS_PER_TICK = 1000 / TICKS_PER_SECOND;
 const MAX_FILES_EVERY_MS = 60_000;
 
 export interface HostReader {
-  /** Fills the host slots, which are all NaN before, and `cores` (empty = not wanted). `nowMs` is CLOCK_MONOTONIC. */
+  /**
+   * Fills the host slots that are due, and `cores` (empty = not wanted); the others keep what the sample before has
+   * written. All NaN before the first. `nowMs` is CLOCK_MONOTONIC.
+   */
   sample(nowMs: number, wallMs: number, slots: Float64Array, cores: Float64Array): void;
   /** Closes the kept files; the next sample opens them again. */
   close(): void;
@@ -39,7 +42,11 @@ export function createProcReader(root: string, pageBytes: number): HostReader {
   const cgroup = createCgroupReader(root);
   const cpu = createCpuMeter();
   const coreMeters = new Map<number, CpuMeter>();
-  let cpuUpdatedMs = Number.NEGATIVE_INFINITY;
+  let counterReads = 0;
+  let countersAtMs = 0;
+  let slowAtMs = Number.NEGATIVE_INFINITY;
+  let uptimeSeconds = Number.NaN;
+  let uptimeAtMs = 0;
   const processCpu = createRate();
   let processStartMs = Number.NaN;
   let maxFiles: Fact<number> = noFact(REASON.missing);
@@ -47,23 +54,30 @@ export function createProcReader(root: string, pageBytes: number): HostReader {
   let pressureDirectory: string | null | undefined;
   let pressureFiles: readonly KeptFile[] = [];
 
-  function sampleCpu(nowMs: number, slots: Float64Array, cores: Float64Array): Reason {
+  // The second reading, with which there are ratios, follows at the next sample. What is slow goes along with counters.
+  function dueAt(nowMs: number): Due {
+    if (counterReads >= 2 && nowMs - countersAtMs < MIN_WINDOW_MS) return { counters: false, slow: false };
+    counterReads += 1;
+    countersAtMs = nowMs;
+    if (nowMs - slowAtMs < SLOW_EVERY_MS) return { counters: true, slow: false };
+    slowAtMs = nowMs;
+    return { counters: true, slow: true };
+  }
+
+  function sampleCpu(slots: Float64Array, cores: Float64Array): Reason {
+    slots.fill(Number.NaN, HOST.cpuBusyRatio, HOST.cpuReason);
     if (cores.length > 0) cores[CORES_COUNT] = 0;
     const parsed = andThen(stat.read(), parseCpuStat);
     if (parsed.value === null) return parsed.reason;
     const { total, cores: coreTimes } = parsed.value;
     if (coreTimes.size > 0) slots[HOST.cpuCount] = coreTimes.size;
-    const isDue = cpu.ratios() === null || nowMs - cpuUpdatedMs >= MIN_WINDOW_MS;
-    if (isDue) {
-      cpu.update(total);
-      cpuUpdatedMs = nowMs;
-    }
+    cpu.update(total);
     let next = CORES_BUSY_RATIO;
     for (const [core, times] of coreTimes) {
       if (next >= cores.length) break;
       const meter = coreMeters.get(core) ?? createCpuMeter();
       coreMeters.set(core, meter);
-      if (isDue) meter.update(times);
+      meter.update(times);
       cores[next++] = meter.ratios()?.busy ?? Number.NaN;
     }
     if (cores.length > 0) cores[CORES_COUNT] = next - CORES_BUSY_RATIO;
@@ -77,13 +91,26 @@ export function createProcReader(root: string, pageBytes: number): HostReader {
     return REASON.ok;
   }
 
-  function sampleProcess(nowMs: number, wallMs: number, uptimeSeconds: number, slots: Float64Array): void {
+  function sampleLoadAndUptime(nowMs: number, slots: Float64Array): void {
+    const load = andThen(loadavg.read(), parseLoadavg);
+    [HOST.load1, HOST.load5, HOST.load15].forEach((slot, index) => {
+      slots[slot] = load.value?.[index] ?? Number.NaN;
+    });
+    slots[HOST.loadReason] = load.reason;
+    const up = andThen(uptime.read(), parseUptime);
+    uptimeSeconds = up.value ?? Number.NaN;
+    uptimeAtMs = nowMs;
+    slots[HOST.uptimeReason] = up.reason;
+  }
+
+  function sampleProcess(nowMs: number, wallMs: number, slots: Float64Array): void {
+    slots.fill(Number.NaN, HOST.processCpuCores, HOST.processCpuReason);
     const parsed = andThen(selfStat.read(), parseProcessStat);
+    slots[HOST.threads] = parsed.value?.threads ?? Number.NaN;
     slots[HOST.threadsReason] = parsed.reason;
     slots[HOST.processCpuReason] = parsed.reason;
     if (parsed.value !== null) {
-      const { userTicks, systemTicks, threads, startTicks } = parsed.value;
-      slots[HOST.threads] = threads;
+      const { userTicks, systemTicks, startTicks } = parsed.value;
       slots[HOST.processCpuUserMs] = userTicks * MS_PER_TICK;
       slots[HOST.processCpuSystemMs] = systemTicks * MS_PER_TICK;
       const cores = processCpu.update(nowMs, (userTicks + systemTicks) * MS_PER_TICK, nowMs);
@@ -91,30 +118,33 @@ export function createProcReader(root: string, pageBytes: number): HostReader {
       if (!isKnown(cores)) slots[HOST.processCpuReason] = REASON.needsSecondSample;
       if (!isKnown(processStartMs)) {
         // The real /proc/uptime is the container's under lxcfs; Node knows its own age.
-        const ageMs = root === '' ? process.uptime() * 1000 : uptimeSeconds * 1000 - startTicks * MS_PER_TICK;
+        const upMs = (slots[HOST.uptimeSeconds] ?? Number.NaN) * 1000;
+        const ageMs = root === '' ? process.uptime() * 1000 : upMs - startTicks * MS_PER_TICK;
         processStartMs = ageMs >= 0 ? wallMs - ageMs : Number.NaN;
       }
     }
     slots[HOST.processStartUnixMs] = processStartMs;
+  }
 
+  function sampleProcessMemory(slots: Float64Array): void {
     const memory = andThen(statm.read(), (text) => parseStatm(text, pageBytes));
     slots[HOST.processRssBytes] = memory.value?.rss ?? Number.NaN;
     slots[HOST.processSharedBytes] = memory.value?.shared ?? Number.NaN;
     slots[HOST.processMemReason] = memory.reason;
   }
 
-  function sampleMemory(slots: Float64Array): number {
+  function sampleMemory(slots: Float64Array): void {
     const { reason, value } = andThen(meminfo.read(), parseMeminfo);
     slots[HOST.memTotalBytes] = value?.total ?? Number.NaN;
     slots[HOST.memAvailableBytes] = value?.available ?? Number.NaN;
     slots[HOST.swapTotalBytes] = value?.swapTotal ?? Number.NaN;
     slots[HOST.swapFreeBytes] = value?.swapFree ?? Number.NaN;
     slots[HOST.memReason] = value !== null && !isKnown(value.available) ? REASON.missing : reason;
-    return value?.total ?? Number.NaN;
   }
 
   function samplePressure(slots: Float64Array): void {
     const directory = cgroup.pressureDirectory();
+    slots[HOST.psiScope] = Number.NaN;
     if (directory !== pressureDirectory) {
       for (const file of pressureFiles) file.close();
       const path = (name: string): string =>
@@ -159,19 +189,20 @@ export function createProcReader(root: string, pageBytes: number): HostReader {
 
   return {
     sample(nowMs, wallMs, slots, cores) {
-      slots[HOST.cpuReason] = sampleCpu(nowMs, slots, cores);
-      const load = andThen(loadavg.read(), parseLoadavg);
-      [HOST.load1, HOST.load5, HOST.load15].forEach((slot, index) => {
-        slots[slot] = load.value?.[index] ?? Number.NaN;
-      });
-      slots[HOST.loadReason] = load.reason;
-      const up = andThen(uptime.read(), parseUptime);
-      slots[HOST.uptimeSeconds] = up.value ?? Number.NaN;
-      slots[HOST.uptimeReason] = up.reason;
-      sampleProcess(nowMs, wallMs, up.value ?? Number.NaN, slots);
-      cgroup.sample(nowMs, sampleMemory(slots), slots);
-      samplePressure(slots);
-      sampleOpenFiles(nowMs, slots);
+      const due = dueAt(nowMs);
+      if (due.slow) sampleLoadAndUptime(nowMs, slots);
+      slots[HOST.uptimeSeconds] = uptimeSeconds + (nowMs - uptimeAtMs) / 1000;
+      if (due.counters) {
+        slots[HOST.cpuReason] = sampleCpu(slots, cores);
+        sampleProcess(nowMs, wallMs, slots);
+        sampleProcessMemory(slots);
+      }
+      // The memory that this process can run out of: that of its container where it has a limit, else the host's.
+      const isLimited = isKnown(slots[HOST.cgroupMemoryLimitBytes] ?? Number.NaN);
+      if (due.counters || !isLimited) sampleMemory(slots);
+      cgroup.sample(nowMs, due.counters || isLimited, due, slots);
+      if (due.slow || cgroup.pressureDirectory() !== pressureDirectory) samplePressure(slots);
+      if (due.slow) sampleOpenFiles(nowMs, slots);
     },
     close() {
       for (const file of [...keptFiles, ...pressureFiles]) file.close();

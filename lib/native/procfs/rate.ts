@@ -1,5 +1,15 @@
-/** As in the native sampler: the kernel counts in ticks of 10 ms, shorter windows would be noise. */
-export const MIN_WINDOW_MS = 200;
+/** As in the native sampler: the kernel counts in ticks of 10 ms and throttles in periods of 100 ms. */
+export const MIN_WINDOW_MS = 490;
+/** What changes slowly is read about once a second whatever the rate. */
+export const SLOW_EVERY_MS = 900;
+
+/** Which sources are to be read for a sample, besides the memory that is nearest to its limit, which always is. */
+export interface Due {
+  /** Those of which ratios are taken, and the other memory. */
+  readonly counters: boolean;
+  /** Limits, events, pressure, load, descriptors. */
+  readonly slow: boolean;
+}
 
 export interface Rate {
   /** Δnumerator / Δdenominator since the last sample, NaN until a second one or when a counter ran backwards. */
