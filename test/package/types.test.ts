@@ -30,11 +30,41 @@ async function serve(options: HealthOptions): Promise<number> {
 const failed = (error: unknown): string => (error instanceof InferenceHealthError ? error.code : '');
 serve({ httpEngine: 'auto', memory: { degradedPercent: 70 } }).then(console.log, failed);
 `;
+/** The adapters, without the frameworks: their types must not leak. */
+const ADAPTERS = `
+export function adapt(health: Health) {
+  const middleware = expressHealth(health, { track: (method, path) => method === 'POST' && path !== '/' });
+  // @ts-expect-error track is no list
+  honoHealth(health, { track: ['POST'] });
+  const server = createServer(httpHealth(health, (request, response) => {
+    trackedRequest(request)?.tokens(1);
+    response.end();
+  }, { routes: false, admit: false }));
+  return { middleware, server, plugin: fastifyHealth(health, { routes: { details: 'full' } }), hono: honoHealth(health) };
+}
+`;
+const ADAPTER_IMPORTS = {
+  express: 'expressHealth, trackedRequest',
+  fastify: 'fastifyHealth',
+  hono: 'honoHealth',
+  'node-http': 'httpHealth',
+};
+const importsOf = (form: (names: string, path: string) => string): string =>
+  Object.entries(ADAPTER_IMPORTS)
+    .map(([path, names]) => form(names, `inference-health/${path}`))
+    .join('\n');
 const NAMES = 'type Health, type HealthOptions, InferenceHealthError, startHealth';
-const ESM = `import { ${NAMES} } from 'inference-health';\nimport 'inference-health/register';\n${USES}`;
+const ESM = `import { ${NAMES} } from 'inference-health';\nimport 'inference-health/register';
+import { createServer } from 'node:http';
+${importsOf((names, path) => `import { ${names} } from '${path}';`)}\n${USES}${ADAPTERS}`;
 const CJS = `import health = require('inference-health');\nimport 'inference-health/register';
 import InferenceHealthError = health.InferenceHealthError;
-type Health = health.Health;\ntype HealthOptions = health.HealthOptions;\nconst { startHealth } = health;\n${USES}`;
+type Health = health.Health;\ntype HealthOptions = health.HealthOptions;\nconst { startHealth } = health;
+import http = require('node:http');\nconst { createServer } = http;
+${importsOf((names, path) => {
+  const name = path.replace(/\W/g, '_');
+  return `import ${name} = require('${path}');\nconst { ${names} } = ${name};`;
+})}\n${USES}${ADAPTERS}`;
 
 it.each([
   ['node16', 'node16', { 'esm.mts': ESM, 'cjs.cts': CJS }],
