@@ -58,7 +58,7 @@ describe('docs/http.md', () => {
     const documented = firstCodes(tableBelow(DOC, '## /health')).flatMap((key) =>
       key.startsWith('…') ? [key.replace('…', 'metrics.').replace('…', '_response_time_ms')] : [key],
     );
-    await withHealth({ sampleHz: 10 }, async (health, base) => {
+    await withHealth({ sampleHz: 10, limits: { maxConcurrent: 1 } }, async (health, base) => {
       health.endpoint('generate');
       const document = await until(async () => {
         const current = (await (await fetch(`${base}/health`)).json()) as Record<string, object>;
