@@ -13,7 +13,7 @@ export interface FindingRow {
 const READ = 'with the reading';
 const READ_GONE = 'when the driver reads otherwise';
 const RESET = 'with evidence of a reset and 30 s of answers';
-const WORK = 'when 3 pieces of GPU work that began later have succeeded';
+const WORK = 'with a new engine, or when 3 test requests that began later have succeeded';
 
 // biome-ignore format: one finding a line
 export const GPU_FINDINGS: readonly FindingRow[] = [

@@ -33,7 +33,7 @@ export type GpuEvent =
       readonly message: string;
       readonly ordinal: number | null;
     }
-  /** The engine completed GPU work that had begun at `beganAtMs`. */
+  /** The engine completed work that needs the GPU, as test requests do, and that had begun at `beganAtMs`. */
   | { readonly type: 'engine-success'; readonly atMs: number; readonly beganAtMs: number }
   /** The engine's process was started anew, or its owner says that what it met is over. */
   | { readonly type: 'engine-recovered'; readonly atMs: number }

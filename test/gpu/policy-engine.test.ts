@@ -169,6 +169,29 @@ describe('evidence from the status of the engine', () => {
   });
 });
 
+describe('evidence from test requests', () => {
+  const canary = (outcome: 'ok' | 'failed', atMs: number, name = 'generate') =>
+    ({
+      type: 'canary',
+      name,
+      report: {
+        status: 'ok',
+        sinceMs: 0,
+        history: [{ atMs, outcome, durationMs: 30, detail: null }],
+        counts: {} as never,
+      },
+    }) as const;
+
+  it('is every one that succeeded, once', () => {
+    const evidence = createEngineEvidence();
+    expect(evidence(canary('failed', 100), 100)).toBeNull();
+    expect(evidence(canary('ok', 200), 200)).toEqual({ type: 'engine-success', atMs: 200, beganAtMs: 170 });
+    expect(evidence(canary('ok', 200), 210)).toBeNull();
+    expect(evidence(canary('ok', 200, 'embed'), 210)).not.toBeNull();
+    expect(evidence({ type: 'canary', name: 'generate', report: null }, 220)).toBeNull();
+  });
+});
+
 describe('whether a restart helps', () => {
   it('is said of what gates only', () => {
     const host = scenario();
