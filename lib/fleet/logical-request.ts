@@ -112,7 +112,10 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
   function finish(index: number, choice: Choice, end: MigrationEnd, out: Mutable): void {
     choice.isEnded = true;
     if (isEnded) return;
-    if (end.kind === 'failed') return fail(index, end, out);
+    if (end.kind === 'failed') {
+      fail(index, end, out);
+      return;
+    }
     const { text, reason } = choice.assembler.end(end.reason);
     if (text !== '')
       out.client.push({ type: 'text', choice: index, text, tokens: choice.migrator.log.length });

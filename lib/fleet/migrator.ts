@@ -152,18 +152,25 @@ export function createMigrator(options: MigratorOptions): Migrator {
     const [other] = attempts;
     if (other !== undefined) {
       if (other.purpose === 'hedge') countMigration(atMs, attempt.ref, outcome, log.length);
-      return log.fence(other.epoch);
+      log.fence(other.epoch);
+      return;
     }
     if (finishLocally()) return;
     const isFree = outcome === 'not_sent' && isFirstUnsentFree;
     const why = obstacle(atMs, outcome, isFree);
-    if (why !== null) return close({ kind: 'failed', outcome, why });
+    if (why !== null) {
+      close({ kind: 'failed', outcome, why });
+      return;
+    }
     if (isFree) isFirstUnsentFree = false;
     else countMigration(atMs, attempt.ref, outcome, log.length);
     if (migrate === 'once') usedOnce.add(outcome);
     log.fence(lastEpoch + 1);
     // A planned move that was under way goes on as what it is now needed for.
-    if (warming !== null) return takeWarm(atMs);
+    if (warming !== null) {
+      takeWarm(atMs);
+      return;
+    }
     if (picking !== null) {
       picking = 'retry';
       return;
@@ -250,7 +257,8 @@ export function createMigrator(options: MigratorOptions): Migrator {
     if (attempt === undefined) return;
     if (event.length !== log.length) {
       put({ type: 'kill', epoch, ref: attempt.ref });
-      return fail(atMs, attempt, event.length > log.length ? 'gap' : 'diverged', 0);
+      fail(atMs, attempt, event.length > log.length ? 'gap' : 'diverged', 0);
+      return;
     }
     attempts = attempts.filter((other) => other !== attempt);
     put({ type: 'outcome', epoch, ref: attempt.ref, outcome: 'success' });
@@ -261,11 +269,13 @@ export function createMigrator(options: MigratorOptions): Migrator {
     lastProgressMs + (hasProgress ? patience.nextMs : patience.firstMs);
 
   function tick(atMs: number, random: number): void {
-    if (request.deadlineMs !== null && atMs >= request.deadlineMs)
-      return close(
+    if (request.deadlineMs !== null && atMs >= request.deadlineMs) {
+      close(
         { kind: 'failed', outcome: 'deadline', why: 'the deadline of the request has passed' },
         'deadline',
       );
+      return;
+    }
     for (const attempt of [...attempts]) {
       if (end !== null || atMs < silentUntilMs(attempt)) continue;
       put({ type: 'kill', epoch: attempt.epoch, ref: attempt.ref });
@@ -281,19 +291,22 @@ export function createMigrator(options: MigratorOptions): Migrator {
     const { atMs } = event;
     switch (event.type) {
       case 'start':
-        return pick('first');
+        pick('first');
+        return;
       case 'picked':
-        return picked(atMs, event.ref, event.patience);
+        picked(atMs, event.ref, event.patience);
+        return;
       case 'no_worker': {
         const wasFor = picking;
         picking = null;
         // A hedge or a planned move that finds nobody leaves things as they are.
         if (attempts.length > 0 || wasFor === null) return;
-        return close({
+        close({
           kind: 'failed',
           outcome: lastOutcome === 'overloaded' ? 'overloaded' : 'no_workers',
           why: 'no worker can take the request',
         });
+        return;
       }
       case 'progress': {
         const attempt = attempts.find(({ epoch }) => epoch === event.epoch);
@@ -301,27 +314,34 @@ export function createMigrator(options: MigratorOptions): Migrator {
         return;
       }
       case 'finish':
-        return finish(atMs, event.epoch, event);
+        finish(atMs, event.epoch, event);
+        return;
       case 'failed': {
         const attempt = attempts.find(({ epoch }) => epoch === event.epoch);
         if (attempt !== undefined) fail(atMs, attempt, event.outcome, event.random, event.retryAfterMs);
         return;
       }
       case 'suspect':
-        return hedge(atMs, event.ref);
+        hedge(atMs, event.ref);
+        return;
       case 'leaving':
-        return leave(event.ref);
+        leave(event.ref);
+        return;
       case 'warmed':
-        return warmed(atMs, event.ref);
+        warmed(atMs, event.ref);
+        return;
       case 'warm_failed':
         if (warming !== null && isSame(warming.ref, event.ref)) warming = null;
         return;
       case 'stopped':
-        return close({ kind: 'finished', reason: 'stop', isLocal: true }, 'success');
+        close({ kind: 'finished', reason: 'stop', isLocal: true }, 'success');
+        return;
       case 'cancel':
-        return close({ kind: 'finished', reason: 'cancelled', isLocal: true });
+        close({ kind: 'finished', reason: 'cancelled', isLocal: true });
+        return;
       case 'tick':
-        return tick(atMs, event.random);
+        tick(atMs, event.random);
+        return;
     }
   }
 

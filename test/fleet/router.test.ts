@@ -35,8 +35,8 @@ function shares(
 describe('the router', () => {
   it('takes the less loaded of two', () => {
     const chosen = shares([worker('a', 100), worker('b', 1000), worker('c', 5000)]);
-    expect(chosen['c']).toBeUndefined();
-    expect(chosen['a']!).toBeGreaterThan(chosen['b']!);
+    expect(chosen.c).toBeUndefined();
+    expect(chosen.a!).toBeGreaterThan(chosen.b!);
   });
 
   it('never takes who is excluded, and the well before the silent', () => {
@@ -50,19 +50,17 @@ describe('the router', () => {
 
   it('does not take one that fails fast for idle', () => {
     const chosen = shares([worker('fails', 0, { recentFailures: 20 }), worker('works', 3000)]);
-    expect(chosen['works']).toBeCloseTo(1);
+    expect(chosen.works).toBeCloseTo(1);
   });
 
   it('goes where the prefix is, unless that saves less than the wait costs', () => {
     expect(shares([worker('a', 0), worker('warm', 800, { cachedTokens: 1000 })])).toEqual({
       warm: expect.closeTo(1),
     });
-    expect(shares([worker('a', 0), worker('warm', 5000, { cachedTokens: 1000 })])['a']).toBeCloseTo(1);
+    expect(shares([worker('a', 0), worker('warm', 5000, { cachedTokens: 1000 })]).a).toBeCloseTo(1);
   });
 
   it('gives a tenth of the requests to a worker on trial', () => {
-    expect(shares([worker('back', 0, { isTrial: true, weight: 0.1 }), worker('a', 0)])['back']).toBeCloseTo(
-      0.1,
-    );
+    expect(shares([worker('back', 0, { isTrial: true, weight: 0.1 }), worker('a', 0)]).back).toBeCloseTo(0.1);
   });
 });
