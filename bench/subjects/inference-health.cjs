@@ -11,6 +11,7 @@ async function main() {
     sampleHz: options.sampleHz ?? 1,
     startupGraceMs: 0,
     stallStackAfterMs: options.stallStackAfterMs ?? 1000,
+    ...(options.gpu === undefined ? {} : { gpu: options.gpu }),
   });
   health.model.ready();
   health.engine.ready();
