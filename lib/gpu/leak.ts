@@ -137,8 +137,19 @@ function median(values: readonly number[]): number {
   return sorted[(sorted.length - 1) >> 1] ?? 0;
 }
 
+/** Minutes pass seldom, reports are made every two seconds, and an hour has 1770 pairs of minutes. */
+const growths = new WeakMap<readonly Bucket[], number>();
+
 /** Median of the slopes between all pairs of minutes (Theil and Sen): one outlier does not move it. */
 export function growthMbPerMinute({ buckets }: Leak): number {
+  const known = growths.get(buckets);
+  if (known !== undefined) return known;
+  const growth = medianSlope(buckets);
+  growths.set(buckets, growth);
+  return growth;
+}
+
+function medianSlope(buckets: readonly Bucket[]): number {
   const slopes: number[] = [];
   for (const [index, later] of buckets.entries()) {
     for (const earlier of buckets.slice(0, index)) {
