@@ -84,6 +84,6 @@ export function createGate(health: HealthPort, options: FrameworkOptions): Gate 
 function refuse(response: ServerResponse, error: unknown): void {
   discardHttpRequest(response);
   if (response.destroyed || response.headersSent) return;
-  const { status, headers, body } = refusalOf(error);
+  const { status, headers, body } = refusalOf(error, response.req.httpVersionMajor);
   response.writeHead(status, headers).end(body);
 }

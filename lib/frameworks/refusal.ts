@@ -13,7 +13,7 @@ interface Rejection {
 }
 
 /** From what `health.admit()` rejected with; anything that it does not explain is a 503 too. */
-export function refusalOf(error: unknown): Refusal {
+export function refusalOf(error: unknown, httpVersionMajor = 1): Refusal {
   const {
     code = 'ERR_OVERLOADED',
     message = 'not admitted',
@@ -26,8 +26,9 @@ export function refusalOf(error: unknown): Refusal {
       'content-type': 'application/json',
       'cache-control': 'no-store',
       ...headers,
-      // The next request of this connection would meet the same; a new one may be routed to another worker.
-      ...(code === 'ERR_DRAINING' ? { connection: 'close' } : {}),
+      // The next request of this connection would meet the same; a new one may be routed to another worker. HTTP/2 has no
+      // such header.
+      ...(code === 'ERR_DRAINING' && httpVersionMajor === 1 ? { connection: 'close' } : {}),
     },
     body: JSON.stringify({ error: { code, message } }),
   };

@@ -85,9 +85,12 @@ function openOn(socket: Socket): Set<Counted> {
   return responses;
 }
 
-// Node 20 and 22 also say 'finish' when the connection broke with data unsent: by then the socket is destroyed.
+// Node 20 and 22 also say 'finish' when the connection broke with data unsent: by then the socket is destroyed. A response
+// of node:http2 has no socket of its own, and its 'finish' only means that its stream is closed, or was reset.
 function onFinish(this: Counted): void {
-  this[DELIVERED] = this.socket?.destroyed === false;
+  const { stream } = this as { readonly stream?: { readonly rstCode?: number } };
+  this[DELIVERED] =
+    stream === undefined ? this.socket?.destroyed === false : this.writableEnded && stream.rstCode === 0;
 }
 
 function onClose(this: Counted): void {

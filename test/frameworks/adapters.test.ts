@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { connect, createServer as createHttp2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Health, HealthOptions } from '../../lib/index.js';
 import { baseUrl, sleep, startHealth, until } from '../helpers/package.js';
-import { APPS, type App, type Build, honoApp } from './apps.js';
+import { APPS, type App, type Build, honoApp, httpHealth } from './apps.js';
 
 const LIMITS: HealthOptions = { limits: { maxConcurrent: 1, maxQueue: 0 } };
 
@@ -191,5 +194,35 @@ describe('hono without node:http', () => {
     expect((await settled(3)).error_rate_percent).toBeCloseTo(33.3, 0);
     expect((await request(hono, '/broken')).status).toBe(500);
     await settled(4);
+  });
+});
+
+describe('node:http2', () => {
+  it('counts streams of one connection by how each ends, and refuses while draining', async () => {
+    health = await startHealth({ port: 0, host: '127.0.0.1' });
+    const listener = httpHealth(health, (request, response) => {
+      if (request.url === '/slow') response.write('slow');
+      else response.end('hello');
+    });
+    const server = createHttp2Server(listener as never).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const statusOf = async (path: string): Promise<unknown> => {
+      const [headers] = await once(client.request({ ':path': path }), 'response');
+      return headers[':status'];
+    };
+    try {
+      expect([await statusOf('/hello'), await statusOf('/livez')]).toEqual([200, 200]);
+      const slow = client.request({ ':path': '/slow' });
+      await once(slow, 'data');
+      expect((await metrics()).active_requests).toBe(1);
+      slow.close(8);
+      expect(await settled(2)).toMatchObject({ error_rate_percent: 50 });
+      await health.drain();
+      expect(await statusOf('/hello')).toBe(503);
+    } finally {
+      client.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    }
   });
 });

@@ -19,7 +19,7 @@ const { fastifyHealth } = built<typeof import('../../lib/frameworks/fastify.js')
 const { honoHealth } = built<typeof import('../../lib/frameworks/hono.js')>('hono');
 const { httpHealth } = built<typeof import('../../lib/frameworks/node-http.js')>('node-http');
 
-export { honoHealth };
+export { httpHealth };
 
 /** What `/slow` waits for. */
 export interface Gate {
