@@ -16,7 +16,7 @@ import type { Service } from './service.js';
 const DRAIN_POLL_MS = 20;
 
 /** The public face of a running service. */
-export function createHandle(service: Service, { listeners, engine }: Started): Health {
+export function createHandle(service: Service, { listeners, engine, admin }: Started): Health {
   const { dispatch, emitter, evaluator, requests, close } = service;
   const checks = new Map<string, () => void>();
 
@@ -43,6 +43,7 @@ export function createHandle(service: Service, { listeners, engine }: Started): 
 
   return {
     listeners,
+    adminListener: admin,
     httpEngine: engine,
     native: service.native,
     model: createClaim('model', 'Model', dispatch, monoMs),

@@ -17,6 +17,8 @@ import type { ShutdownHook, ShutdownHookHandle, ShutdownHookOptions } from './sh
 export interface Health extends Pick<EventEmitter<HealthEvents>, 'on' | 'once' | 'off'> {
   /** Addresses that answer, in the order of the configuration; port 0 shows the port that was taken. */
   readonly listeners: readonly BoundListener[];
+  /** Where the admin listener answers; null without the option `admin`. */
+  readonly adminListener: BoundListener | null;
   /** HTTP engine of the probe thread. */
   readonly httpEngine: 'uws' | 'http';
   /** Whether the C++ addon observes the host and the loop; false: the JavaScript fallback does. */

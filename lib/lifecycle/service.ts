@@ -38,6 +38,7 @@ import type { StatusEvent } from '../status/events.js';
 import { initialState } from '../status/reducer.js';
 import type { Policy } from '../status/types.js';
 import { type ActiveScopes, createActiveScopes } from './active-scopes.js';
+import { runAdminCommand } from './admin-control.js';
 import { createEmitter, type HealthEmitter, type HealthStatus } from './emitter.js';
 import { createEngineFailureWatch } from './engine-failure.js';
 import { createGpuFailureWatch } from './gpu-failure.js';
@@ -215,6 +216,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
       evaluator.setLastStall(stall);
       emitter.emit('stall', stall);
     },
+    onAdmin: (command) => runAdminCommand(shutdown, command),
     onMetricsPort: (port) => (appMetrics === null ? port.close() : appMetrics.attach(port)),
   });
 

@@ -2,6 +2,7 @@
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import { createLoadReader } from '../admission/load-block.js';
 import { createAgent } from '../agent/client.js';
+import type { AdminConfig } from '../config/admin.js';
 import { createEngineJudge } from '../engine/judge.js';
 import { InferenceHealthError } from '../errors.js';
 import { createProbeHistogram } from '../metrics/probe-histogram.js';
@@ -12,6 +13,8 @@ import { openRequestsBlock } from '../requests/layout.js';
 import { createRequestsReader } from '../requests/reader.js';
 import { releaseDeadThreads } from '../requests/slots.js';
 import { writeStderr } from '../stderr.js';
+import type { AdminServer } from './admin.js';
+import type { AdminResult } from './admin-commands.js';
 import { createEvaluator } from './evaluator.js';
 import { createGpuWatch, type GpuJudge } from './gpu-watch.js';
 import { type LoadedHttpEngine, loadHttpEngine } from './http-engine.js';
@@ -150,12 +153,14 @@ function fail(error: unknown): void {
 }
 
 let httpEngine: LoadedHttpEngine | null = null;
+let admin: AdminServer | null = null;
 let timer: NodeJS.Timeout | undefined;
 const control = new Int32Array(data.control);
 
 function shut(): void {
   clearInterval(timer);
   httpEngine?.server.close();
+  admin?.close();
   if (!source.native) addon.stopSampler();
   Atomics.store(control, CONTROL.closed, 1);
   Atomics.notify(control, CONTROL.closed);
@@ -195,6 +200,10 @@ parentPort?.on('message', (message: ToProbe) => {
           () => send({ type: 'metrics', id: message.id, body: null }),
         );
       break;
+    case 'admin-done':
+      commands.get(message.id)?.(message.result);
+      commands.delete(message.id);
+      break;
     case 'close':
       shut();
       break;
@@ -216,6 +225,37 @@ const collect = (isDynamo = false) =>
     probes: () => histogram.snapshot(httpEngine?.server.connections() ?? 0),
     replacements: data.replacements,
   });
+
+let lastCommand = 0;
+const commands = new Map<number, (result: AdminResult) => void>();
+
+/** Loaded only where it is asked for: probes pay nothing for it. */
+function openAdmin(adminConfig: AdminConfig): AdminServer {
+  const { createAdminServer } = require('./admin.js') as typeof import('./admin.js');
+  return createAdminServer(adminConfig, {
+    facts() {
+      evaluator.update();
+      const { phase, ready } = evaluator.verdict();
+      const activeRequests = requests.read(evaluator.moment.monoMs).active;
+      return { phase, ready, activeRequests, mainBusyMs: evaluator.busyMs() };
+    },
+    announceDrain() {
+      evaluator.update();
+      const { phase } = evaluator.state();
+      if (phase !== 'starting' && phase !== 'serving') return;
+      evaluator.apply({ type: 'phase', atMs: evaluator.moment.monoMs, phase: 'draining' });
+      evaluator.update();
+      publishNow();
+    },
+    command(command) {
+      lastCommand += 1;
+      const id = lastCommand;
+      send({ type: 'admin', id, command });
+      return new Promise((resolve) => commands.set(id, resolve));
+    },
+    onError,
+  });
+}
 
 async function start(): Promise<void> {
   const loaded = loadHttpEngine(config.httpEngine, { onError });
@@ -246,7 +286,18 @@ async function start(): Promise<void> {
     }
     listeners.push(result.bound);
   }
-  send({ type: 'listening', listeners, engine: loaded.engine, note: loaded.note });
+  let adminBound: BoundListener | null = null;
+  if (config.admin !== null) {
+    admin = openAdmin(config.admin);
+    const result = await admin.listen();
+    if (!result.ok) {
+      send({ type: 'failed', failure: result.failure });
+      shut();
+      return;
+    }
+    adminBound = result.bound;
+  }
+  send({ type: 'listening', listeners, engine: loaded.engine, note: loaded.note, admin: adminBound });
   publishNow();
   timer = setInterval(tick, TICK_MS);
 }

@@ -5,6 +5,7 @@ import type { EngineCounter } from '../engine/monitor.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import type { StatusEvent } from '../status/events.js';
 import type { State } from '../status/types.js';
+import type { AdminCommand, AdminResult } from './admin-commands.js';
 import type { BoundListener, ListenFailure } from './server.js';
 
 /** Given to the probe thread at its start; everything else travels as messages. */
@@ -44,6 +45,7 @@ export type ToProbe =
   | { readonly type: 'gpu'; readonly event: GpuEvent }
   | ({ readonly type: 'engine-counter' } & EngineCounter)
   | { readonly type: 'scrape'; readonly id: number }
+  | { readonly type: 'admin-done'; readonly id: number; readonly result: AdminResult }
   | { readonly type: 'close' };
 
 export type FromProbe =
@@ -52,7 +54,9 @@ export type FromProbe =
       readonly listeners: readonly BoundListener[];
       readonly engine: 'uws' | 'http';
       readonly note: string;
+      readonly admin: BoundListener | null;
     }
+  | { readonly type: 'admin'; readonly id: number; readonly command: AdminCommand }
   | { readonly type: 'failed'; readonly failure: ListenFailure }
   /** The state after a change that a person would notice, with the last event of the main thread that it contains. */
   | { readonly type: 'state'; readonly state: State; readonly lastEventId: number }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MessagePort, Worker } from 'node:worker_threads';
 import { mayInspect } from '../agent/permission.js';
+import type { AdminConfig } from '../config/admin.js';
 import type { Config, ListenerConfig, Logger } from '../config/options.js';
 import type { BuildInfo, StallView } from '../dialects/view.js';
 import type { EngineCounter } from '../engine/monitor.js';
@@ -9,6 +10,7 @@ import { InferenceHealthError } from '../errors.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import type { StatusEvent } from '../status/events.js';
 import type { State } from '../status/types.js';
+import type { AdminCommand, AdminResult } from './admin-commands.js';
 import { CONTROL, CONTROL_SLOTS, type FromProbe, type ProbeThreadData, type ToProbe } from './messages.js';
 import type { BoundListener } from './server.js';
 
@@ -29,12 +31,14 @@ export interface ProbeThreadOptions {
   readonly onState: (state: State, lastEventId: number) => void;
   readonly onStall: (stall: StallView) => void;
   readonly onMetricsPort: (port: MessagePort) => void;
+  readonly onAdmin: (command: AdminCommand) => AdminResult;
 }
 
 export interface Started {
   readonly listeners: readonly BoundListener[];
   readonly engine: 'uws' | 'http';
   readonly note: string;
+  readonly admin: BoundListener | null;
 }
 
 /** The main thread's side of the probe thread. */
@@ -80,6 +84,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
   let isClosing = false;
   let replacements = 0;
   let bound: readonly BoundListener[] | null = null;
+  let boundAdmin: BoundListener | null = null;
   let retry: NodeJS.Timeout | undefined;
   let resolveStarted: (started: Started) => void = () => undefined;
   let rejectStarted: (error: Error) => void = () => undefined;
@@ -103,6 +108,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       config: {
         ...options.config,
         listeners: bindings(options.config.listeners, bound),
+        admin: rebound(options.config.admin, boundAdmin),
         httpEngine: engineHere(options.config.httpEngine),
       },
       build: options.build,
@@ -140,8 +146,14 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
     switch (message.type) {
       case 'listening':
         bound = message.listeners;
+        boundAdmin = message.admin;
         worker.unref();
-        resolveStarted({ listeners: message.listeners, engine: message.engine, note: message.note });
+        resolveStarted({
+          listeners: message.listeners,
+          engine: message.engine,
+          note: message.note,
+          admin: message.admin,
+        });
         break;
       case 'failed':
         if (bound === null) {
@@ -154,6 +166,9 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
         break;
       case 'stall':
         options.onStall(message.stall);
+        break;
+      case 'admin':
+        post({ type: 'admin-done', id: message.id, result: options.onAdmin(message.command) });
         break;
       case 'metrics-port':
         options.onMetricsPort(message.port);
@@ -233,6 +248,10 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       Atomics.wait(flags, CONTROL.closed, 0, EXIT_HANDSHAKE_MS);
     },
   };
+}
+
+function rebound(admin: AdminConfig | null, bound: BoundListener | null): AdminConfig | null {
+  return admin?.kind === 'tcp' && bound?.kind === 'tcp' ? { ...admin, port: bound.port } : admin;
 }
 
 /** A replacement takes the very ports of its predecessor, also where port 0 was asked for. */
