@@ -187,7 +187,10 @@ Napi::Value start_gpu(const Napi::CallbackInfo& info) {
   options.medium_ms = number_of(given, "mediumMs", options.medium_ms, 10);
   options.slow_ms = number_of(given, "slowMs", options.slow_ms, 10);
   const auto isolation = string_of(given, "isolation", "thread");
-  if (isolation == "process") options.helper = string_of(given, "helper", helper_beside_addon());
+  if (isolation == "process") {
+    options.helper = string_of(given, "helper", helper_beside_addon());
+    options.segment = string_of(given, "segment", "");
+  }
   if (env.IsExceptionPending()) return env.Undefined();
   if (isolation != "thread" && isolation != "process") {
     Napi::RangeError::New(env, "Expected isolation to be 'thread' or 'process'").ThrowAsJavaScriptException();

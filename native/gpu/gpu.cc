@@ -85,10 +85,10 @@ bool start(const Options& options, SharedBlock& block) {
   auto& state = control();
   const std::scoped_lock lock(state.mutex);
   if (state.session != nullptr || helper::is_active()) return false;
-  if (!options.helper.empty()) return helper::start(options);
-  set_helper(HelperState::not_used, 0, 0, 0);
   if (!options.is_continued) clear(block, {lane_taken[0].load(), lane_taken[1].load()});
   set_readable_block(&block);
+  if (!options.helper.empty() || !options.segment.empty()) return helper::start(options);
+  set_helper(HelperState::not_used, 0, 0, 0);
   auto session = std::make_shared<Session>(options, block);
   session->watch.is_running = true;
   if (!start_detached("health-gpu", [session] { run_watch(session); })) return false;

@@ -23,6 +23,7 @@ struct Options {
   double init_deadline_ms = 20000;
   double fast_ms = 1000, medium_ms = 15000, slow_ms = 60000;
   std::string helper;  // path of the helper's program: the threads run in a process of their own; "" = in this one
+  std::string segment;        // path of a file that a helper writes which somebody else runs; "" = none
   double silent_ms = 10'000;  // a helper that has published nothing for so long is stuck; killed after three times as long
 
   // Of the helper itself.

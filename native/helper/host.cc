@@ -1,24 +1,15 @@
 #include "helper/host.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/futex.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "gpu/thread.h"
-#include "helper/mapping.h"
+#include "helper/run.h"
 #include "snapshot/clock.h"
 
 namespace inference_health::helper {
@@ -27,36 +18,11 @@ namespace {
 using gpu::Desired;
 using gpu::HelperState;
 
-constexpr double kTurnMs = 500;
-constexpr double kFirstRestartMs = 1000, kLastRestartMs = 60'000;
-// A helper that ran so long was all right; its successor starts as soon as the first.
-constexpr double kSteadyMs = 60'000;
-// The thread that publishes never enters the driver: silence means that the process is stopped or cannot end.
-constexpr double kSilencesToKill = 3, kGoneMs = 5000;
-constexpr double kStopMs = 1000, kKillAfterStopMs = 1500;
-
-/// Memory is never unmapped: readers may be reading. A helper keeps its slot until it has ended, however late; there are two,
-/// so that one that is stuck does not keep the next start from having one.
-struct Slot {
-  Mapping* mapping = nullptr;
-  int fd = -1;
-  std::atomic<bool> is_taken{false};
-};
-
-struct Run {
-  gpu::Options options;
-  std::vector<std::string> environment;
-  gpu::Wake wake;
-  std::mutex mutex;  // guards `slot` against a command to the wrong one
-  Slot* slot = nullptr;
-  std::atomic<std::uint32_t> command{0};
-  std::atomic<bool> is_stopping{false}, is_over{false};
-};
+constexpr double kStopMs = 1000;
 
 struct Host {
   std::mutex mutex;
   std::shared_ptr<Run> run;
-  Slot slots[2];
   pid_t owner = getpid();
 };
 
@@ -66,240 +32,19 @@ alignas(Host) unsigned char storage[sizeof(Host)];
 Host& host() {
   static std::atomic<Host*> instance{new (storage) Host};
   // A forked child has neither the thread nor the helper; both are its parent's.
-  if (instance.load()->owner != getpid()) instance = new (storage) Host;
+  if (instance.load()->owner != getpid()) {
+    instance = new (storage) Host;
+    forget_remaining();
+  }
   return *instance;
 }
 
-int make_memory() {
-  constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, which some hosts insist on and kernels before 6.3 refuse
-  int fd = memfd_create("inference-health-gpu", MFD_CLOEXEC | MFD_ALLOW_SEALING | kNoExecSeal);
-  if (fd < 0) fd = memfd_create("inference-health-gpu", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0) return -1;
-  // Above what the helper's own descriptors are set to.
-  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, kMappingFd + 1);
-  close(fd);
-  fd = moved;
-  if (fd >= 0 && ftruncate(fd, sizeof(Mapping)) == 0) {
-    // Nobody can cut it off under a reader.
-    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    return fd;
-  }
-  if (fd >= 0) close(fd);
-  return -1;
+template <typename Change>
+void command(Change change) {
+  auto& state = host();
+  const std::scoped_lock lock(state.mutex);
+  if (state.run != nullptr) state.run->command(change);
 }
-
-/// A slot that no helper has, ready for a first one; null without one.
-Slot* take_slot(const gpu::Options& options) {
-  for (auto& slot : host().slots) {
-    if (slot.is_taken.exchange(true)) continue;
-    if (slot.mapping == nullptr) {
-      slot.fd = make_memory();
-      void* const memory =
-          slot.fd < 0 ? MAP_FAILED : mmap(nullptr, sizeof(Mapping), PROT_READ | PROT_WRITE, MAP_SHARED, slot.fd, 0);
-      if (memory != MAP_FAILED) slot.mapping = new (memory) Mapping{};
-    }
-    if (slot.mapping != nullptr && slot.mapping->setup.set(options)) {
-      slot.mapping->magic = Mapping::kMagic;
-      slot.mapping->layout = layout_hash();
-      slot.mapping->size = sizeof(Mapping);
-      slot.mapping->setup.is_continued = false;
-      gpu::clear(slot.mapping->block, {false, false});
-      return &slot;
-    }
-    slot.is_taken = false;
-    return nullptr;
-  }
-  return nullptr;
-}
-
-void wake_helper(Mapping& mapping) { syscall(SYS_futex, &mapping.command, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
-
-void send(Run& run) {
-  const std::scoped_lock lock(run.mutex);
-  if (run.slot == nullptr) return;
-  run.slot->mapping->command.store(run.command.load(), std::memory_order_release);
-  wake_helper(*run.slot->mapping);
-}
-
-/// The thread that starts the helper, watches it and starts it anew. The kernel tells the helper when this thread ends.
-class Keeper {
- public:
-  explicit Keeper(std::shared_ptr<Run> run) : run_(std::move(run)) {}
-
-  void run() {
-    while (!run_->is_stopping.load(std::memory_order_acquire)) {
-      const double now = monotonic_ms();
-      if (pid_ != 0 && has_ended()) on_end(now);
-      if (pid_ == 0 && now >= next_start_ms_) spawn(now);
-      if (pid_ != 0) watch(now);
-      const double left = pid_ == 0 ? next_start_ms_ - now : kTurnMs;
-      run_->wake.wait(std::min(left, kTurnMs), end_fd_);
-    }
-    finish();
-  }
-
- private:
-  void tell(HelperState state) {
-    if (!run_->is_stopping.load(std::memory_order_acquire)) gpu::set_helper(state, pid_, restarts_, silent_since_ms_);
-  }
-
-  bool has_ended() {
-    const pid_t ended = waitpid(pid_, &status_, WNOHANG);
-    // ECHILD: whoever ignores SIGCHLD has the kernel reap it.
-    return ended == pid_ || (ended < 0 && errno == ECHILD);
-  }
-
-  void forget() {
-    pid_ = 0;
-    if (end_fd_ >= 0) close(end_fd_);
-    end_fd_ = -1;
-    silent_since_ms_ = 0;
-    killed_ms_ = 0;
-  }
-
-  void on_end(double now) {
-    const bool was_steady = now - started_ms_ >= kSteadyMs;
-    const int code = WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
-    forget();
-    retry_later(now, was_steady);
-    tell(code == kExitMapping || code == kExitUsage ? HelperState::cannot_start : HelperState::ended);
-  }
-
-  void retry_later(double now, bool was_steady) {
-    retry_ms_ = was_steady ? kFirstRestartMs : std::clamp(retry_ms_ * 2, kFirstRestartMs, kLastRestartMs);
-    next_start_ms_ = now + retry_ms_;
-  }
-
-  void spawn(double now) {
-    if (run_->slot == nullptr) {
-      Slot* const slot = take_slot(run_->options);
-      if (slot == nullptr) {
-        // Helpers of earlier starts are still in the driver.
-        retry_later(now, false);
-        silent_since_ms_ = silent_since_ms_ == 0 ? now : silent_since_ms_;
-        return tell(remaining() == 2 ? HelperState::stuck : HelperState::cannot_start);
-      }
-      const std::scoped_lock lock(run_->mutex);
-      run_->slot = slot;
-      slot->mapping->command.store(run_->command.load());
-      gpu::set_readable_block(&slot->mapping->block);
-    }
-    silent_since_ms_ = 0;
-    Mapping& mapping = *run_->slot->mapping;
-    mapping.setup.is_continued = has_run_;
-    const pid_t pid = launch(run_->slot->fd);
-    if (pid <= 0) {
-      retry_later(now, false);
-      return tell(HelperState::cannot_start);
-    }
-    pid_ = pid;
-    restarts_ += has_run_;
-    has_run_ = true;
-    started_ms_ = now;
-    // Since Linux 5.3; without it the helper's end is seen at the next turn.
-    end_fd_ = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
-    tell(HelperState::running);
-  }
-
-  /// Its pid, or 0. glibc's posix_spawn stops only this thread until the program runs, and copies no memory.
-  pid_t launch(int mapping_fd) {
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    // A stuck helper would otherwise keep the pipe to whoever reads the server's output open.
-    for (int fd = 0; fd < kMappingFd; ++fd) posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
-    posix_spawn_file_actions_adddup2(&files, mapping_fd, kMappingFd);
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    sigset_t signals;
-    sigfillset(&signals);
-    posix_spawnattr_setsigdefault(&attributes, &signals);
-    // As this thread has it: none gets through before the helper has said which.
-    posix_spawnattr_setsigmask(&attributes, &signals);
-    std::string name = "inference-health-gpu", parent = std::to_string(getpid());
-    char* arguments[] = {name.data(), parent.data(), nullptr};
-    std::vector<char*> environment;
-    for (auto& entry : run_->environment) environment.push_back(entry.data());
-    environment.push_back(nullptr);
-    pid_t pid = 0;
-    const int error =
-        posix_spawn(&pid, run_->options.helper.c_str(), &files, &attributes, arguments, environment.data());
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    return error == 0 ? pid : 0;
-  }
-
-  void watch(double now) {
-    const double heartbeat = run_->slot->mapping->block.heartbeat_ms.load(std::memory_order_acquire);
-    const double last = std::max(heartbeat, started_ms_);
-    const bool was_silent = silent_since_ms_ != 0;
-    silent_since_ms_ = now - last > run_->options.silent_ms ? last : 0;
-    if (killed_ms_ != 0) silent_since_ms_ = last;
-    if (was_silent != (silent_since_ms_ != 0)) tell(was_silent ? HelperState::running : HelperState::stuck);
-    if (killed_ms_ == 0 && now - last > kSilencesToKill * run_->options.silent_ms) {
-      kill(pid_, SIGKILL);
-      killed_ms_ = now;
-    }
-    // Killed and yet there: in the driver. Its successor takes the other slot over, if that is free.
-    if (killed_ms_ != 0 && now - killed_ms_ > kGoneMs) replace();
-  }
-
-  void replace() {
-    Slot* const slot = take_slot(run_->options);
-    if (slot == nullptr) return;
-    const std::scoped_lock lock(run_->mutex);
-    Slot* const before = run_->slot;
-    gpu::carry_over(before->mapping->block, slot->mapping->block);
-    leave(*before);
-    run_->slot = slot;
-    slot->mapping->command.store(run_->command.load());
-    gpu::set_readable_block(&slot->mapping->block);
-    forget();
-  }
-
-  /// Leaves a helper to a thread that waits for it as long as it takes.
-  void leave(Slot& slot) {
-    gpu::start_detached("health-gpu-reap", [pid = pid_, &slot] {
-      while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-      }
-      slot.is_taken.store(false, std::memory_order_release);
-    });
-  }
-
-  void finish() {
-    if (run_->slot == nullptr) return over();
-    const auto is_stuck = [&] {
-      std::array<double, gpu::kGpuSlots> values;
-      run_->slot->mapping->block.gpu.read(values);
-      return values[static_cast<std::size_t>(gpu::GpuField::stuckSinceMs)] > 0 || silent_since_ms_ != 0;
-    };
-    const bool was_stuck = is_stuck();
-    const double deadline = monotonic_ms() + kKillAfterStopMs;
-    while (pid_ != 0 && !has_ended()) {
-      const double now = monotonic_ms();
-      if (was_stuck) over();
-      if (now >= deadline) {
-        kill(pid_, SIGKILL);
-        leave(*run_->slot);
-        return over();
-      }
-      // Its end, or the time; a signal from here on says nothing new.
-      pollfd ended{end_fd_, POLLIN, 0};
-      poll(&ended, 1, end_fd_ >= 0 ? static_cast<int>(deadline - now) + 1 : 5);
-    }
-    forget();
-    run_->slot->is_taken.store(false, std::memory_order_release);
-    over();
-  }
-
-  void over() { run_->is_over.store(true, std::memory_order_release); }
-
-  std::shared_ptr<Run> run_;
-  pid_t pid_ = 0;
-  int end_fd_ = -1, status_ = 0;
-  bool has_run_ = false;
-  double restarts_ = 0, started_ms_ = 0, next_start_ms_ = 0, retry_ms_ = 0, silent_since_ms_ = 0, killed_ms_ = 0;
-};
 
 }  // namespace
 
@@ -312,9 +57,11 @@ bool start(const gpu::Options& options) {
   run->options.owner_pid = gpu::own_pid(options);
   // Here, on the thread of the caller: another may change the environment while it is read.
   for (char** entry = environ; *entry != nullptr; ++entry) run->environment.emplace_back(*entry);
+  const bool is_followed = !options.segment.empty();
   gpu::set_helper(HelperState::running, 0, 0, 0);
-  gpu::set_helper_blocks_restart(*run->options.owner_pid == 0);
-  if (!gpu::start_detached("health-gpu-help", [run] { Keeper(run).run(); })) {
+  // A container ends when all of its processes have; one elsewhere is none of them.
+  gpu::set_helper_blocks_restart(!is_followed && *run->options.owner_pid == 0);
+  if (!gpu::start_detached("health-gpu-help", [run, is_followed] { is_followed ? follow(run) : keep(run); })) {
     gpu::set_helper(HelperState::not_used, 0, 0, 0);
     return false;
   }
@@ -327,9 +74,10 @@ void stop() {
   const std::scoped_lock lock(state.mutex);
   const auto run = std::exchange(state.run, nullptr);
   if (run == nullptr) return;
-  run->command.store(static_cast<std::uint32_t>(Desired::stopped));
-  send(*run);
   run->is_stopping.store(true, std::memory_order_release);
+  // One that somebody else runs is not ours to stop.
+  if (run->options.segment.empty())
+    run->command([](std::uint32_t) { return static_cast<std::uint32_t>(Desired::stopped); });
   run->wake.signal();
   const double deadline = monotonic_ms() + kStopMs;
   while (!run->is_over.load(std::memory_order_acquire) && monotonic_ms() < deadline) usleep(500);
@@ -343,26 +91,11 @@ bool is_active() {
 }
 
 void set_desired(Desired desired) {
-  auto& state = host();
-  const std::scoped_lock lock(state.mutex);
-  if (state.run == nullptr) return;
-  auto& command = state.run->command;
-  command.store((command.load() & ~kDesiredBits) | static_cast<std::uint32_t>(desired));
-  send(*state.run);
+  command([desired](std::uint32_t before) { return (before & ~kDesiredBits) | static_cast<std::uint32_t>(desired); });
 }
 
 void refresh() {
-  auto& state = host();
-  const std::scoped_lock lock(state.mutex);
-  if (state.run == nullptr) return;
-  state.run->command.fetch_add(kRefreshStep);
-  send(*state.run);
-}
-
-int remaining() {
-  int count = 0;
-  for (const auto& slot : host().slots) count += slot.is_taken.load(std::memory_order_acquire);
-  return count;
+  command([](std::uint32_t before) { return before + kRefreshStep; });
 }
 
 }  // namespace inference_health::helper

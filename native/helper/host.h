@@ -6,8 +6,8 @@
 
 namespace inference_health::helper {
 
-/// Starts a thread that starts the helper (`options.helper`) and starts it anew when it ends; returns at once. False when
-/// the system gives no memory or no thread.
+/// Starts a thread that starts the helper (`options.helper`) and starts it anew when it ends, or follows one that somebody
+/// else runs (`options.segment`); returns at once. False when it is active already or the system gives no thread.
 bool start(const gpu::Options& options);
 
 /// Ends the helper. Waits a moment, not for one that is stuck: that one is killed and left to the driver.
@@ -16,8 +16,5 @@ void stop();
 bool is_active();
 void set_desired(gpu::Desired desired);
 void refresh();
-
-/// Helpers that were told to end and have not; at most two.
-int remaining();
 
 }  // namespace inference_health::helper

@@ -16,7 +16,7 @@ namespace inference_health::helper {
 /// The descriptor of the mapping in the helper.
 inline constexpr int kMappingFd = 3;
 /// The helper's exit codes besides 0.
-inline constexpr int kExitUsage = 64, kExitMapping = 65, kExitThread = 71;
+inline constexpr int kExitUsage = 64, kExitMapping = 65, kExitThread = 71, kExitInUse = 75;
 
 /// Two builds whose layouts differ must not share a mapping.
 constexpr std::uint64_t layout_hash() {
@@ -82,13 +82,23 @@ inline constexpr std::uint32_t kDesiredBits = 3, kRefreshStep = 4;
 struct Mapping {
   static constexpr std::uint64_t kMagic = 0x75706720687463;
 
-  std::uint64_t magic;
-  std::uint64_t layout;
-  std::uint64_t size;
+  /// Written last: whoever sees it sees the rest.
+  std::atomic<std::uint64_t> magic;
+  std::uint64_t layout, size;
   Setup setup;
   /// A futex.
   std::atomic<std::uint32_t> command;
   alignas(64) gpu::SharedBlock block;
+
+  void stamp() {
+    layout = layout_hash();
+    size = sizeof(Mapping);
+    magic.store(kMagic, std::memory_order_release);
+  }
+  /// Made by a build with the same layout.
+  bool is_ours() const {
+    return magic.load(std::memory_order_acquire) == kMagic && layout == layout_hash() && size == sizeof(Mapping);
+  }
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 

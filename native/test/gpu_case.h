@@ -9,7 +9,7 @@
 
 #include "fake_driver.h"
 #include "gpu/gpu.h"
-#include "helper/host.h"
+#include "helper/run.h"
 #include "test.h"
 
 namespace inference_health::test {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "fake_tree.h"
 #include "gpu_case.h"
@@ -56,6 +57,30 @@ int exit_code(const char* argument, int mapping) {
   waitpid(pid, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+
+/// A helper that is not the reader's, on its file.
+struct Sidecar {
+  explicit Sidecar(const FakeDriver& fake) : path(fake.folder() + "/segment") { start(fake); }
+  ~Sidecar() { stop(SIGKILL); }
+
+  void start(const FakeDriver& fake) {
+    pid = fork();
+    if (pid != 0) return;
+    execl(HELPER, "inference-health-gpu", "--file", path.c_str(), "--library", fake.library().c_str(), "--kmsg",
+          fake.kmsg().c_str(), nullptr);
+    _exit(1);
+  }
+  int stop(int signal) {
+    if (pid == 0) return -1;
+    kill(pid, signal);
+    int status = 0;
+    waitpid(std::exchange(pid, 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  std::string path;
+  pid_t pid = 0;
+};
 
 }  // namespace
 
@@ -237,6 +262,68 @@ TEST("who could not end is said: a process with a stuck thread, and a container 
       CHECK(test::is_everyone_home());
     }
   }
+}
+
+TEST("a helper that somebody else runs is followed, through its ends and starts") {
+  FakeDriver fake(2);
+  HelperCase gpu(fake);
+  gpu.options.silent_ms = 1000;
+  gpu.options.segment = fake.folder() + "/segment";
+  gpu.start();
+  CHECK_EQUAL(gpu.state(), State::starting);
+  CHECK(eventually([&] { return gpu.helper() == HelperState::ended; }));
+  Sidecar sidecar(fake);
+  CHECK(gpu.is_ok());
+  CHECK(gpu.is_sampled(2));
+  CHECK_EQUAL(gpu.helper(), HelperState::running);
+  fake.event(1, 0x8, 31);
+  CHECK(eventually([&] { return gpu.xid(1, 31, XidField::count) == 1; }));
+  release();
+  CHECK(eventually([&] { return gpu.state() == State::released; }));
+  acquire();
+  CHECK(gpu.is_ok());
+
+  CHECK_EQUAL(sidecar.stop(SIGTERM), 0);
+  CHECK(eventually([&] { return gpu.helper() == HelperState::ended; }));
+  CHECK_EQUAL(gpu.state(), State::starting);
+  sidecar.start(fake);
+  CHECK(gpu.is_ok());
+  CHECK_EQUAL(gpu.xid(1, 31, XidField::count), 1.0);
+
+  kill(sidecar.pid, SIGSTOP);
+  CHECK(eventually([&] { return gpu.helper() == HelperState::stuck; }));
+  CHECK_EQUAL(gpu.state(), State::unresponsive);
+  CHECK_EQUAL(gpu.global(GpuField::restartBlocked), 0.0);
+  kill(sidecar.pid, SIGCONT);
+  CHECK(gpu.is_ok());
+
+  // A second one is refused, and the reader's end is not the helper's.
+  Sidecar second(fake);
+  int status = 0;
+  waitpid(std::exchange(second.pid, 0), &status, 0);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 75);
+  stop();
+  CHECK_EQUAL(gpu.state(), State::off);
+  CHECK(is_alive(sidecar.pid));
+}
+
+TEST("a helper leaves a file alone that is not its own, and replaces one of another build") {
+  FakeDriver fake;
+  std::ofstream(fake.folder() + "/segment") << "somebody's notes";
+  {
+    Sidecar sidecar(fake);
+    CHECK_EQUAL(sidecar.stop(0), 75);
+    std::string text;
+    std::ifstream(sidecar.path) >> text;
+    CHECK_EQUAL(text, "somebody's");
+    const std::uint64_t magic = 0x75706720687463;
+    std::ofstream(sidecar.path, std::ios::trunc | std::ios::binary).write(reinterpret_cast<const char*>(&magic), sizeof magic);
+  }
+  Sidecar sidecar(fake);
+  HelperCase gpu(fake);
+  gpu.options.segment = sidecar.path;
+  gpu.start();
+  CHECK(gpu.is_ok());
 }
 
 }  // namespace inference_health::gpu
