@@ -120,6 +120,8 @@ export interface GpuOptions {
   kmsg?: string;
   /** `process`: NVML is called in a helper process, which a driver that hangs keeps from ending instead of this one. Default `thread`. */
   isolation?: 'thread' | 'process';
+  /** With `process`: path of the file that a helper writes which runs elsewhere, as in a sidecar container. Default: one is started. */
+  segment?: string;
   /** By XID: another action, severity or threshold than the catalogue's; see `docs/xid.md`. */
   xids?: Readonly<Record<number, GpuAction | XidOverride>>;
   /** By finding code, as `gpu.memory_full`: another severity, or `ignore`. */
@@ -158,6 +160,7 @@ export interface Config {
     readonly library: string | null;
     readonly kmsg: string | null;
     readonly isolation: 'thread' | 'process';
+    readonly segment: string | null;
     readonly xids: Readonly<Record<number, GpuAction | XidOverride>>;
     readonly findings: Readonly<Record<string, GpuSeverity | 'ignore'>>;
     readonly cudaVisibleDevices: string | null;

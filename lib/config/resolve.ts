@@ -92,6 +92,7 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
       library: get<string | null>('gpu.library'),
       kmsg: get<string | null>('gpu.kmsg'),
       isolation: get<Config['gpu']['isolation']>('gpu.isolation'),
+      segment: get<string | null>('gpu.segment'),
       xids: { ...options.gpu?.xids },
       findings: { ...options.gpu?.findings },
       cudaVisibleDevices: environment.CUDA_VISIBLE_DEVICES ?? null,

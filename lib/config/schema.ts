@@ -146,6 +146,12 @@ export const OPTIONS: readonly OptionSpec[] = [
     meaning: 'where the driver is asked: on threads of this process or in a helper process',
   },
   {
+    name: 'gpu.segment',
+    kind: { type: 'string' },
+    fallback: null,
+    meaning: 'file of a helper process that runs elsewhere, with `process`; unset: one is started',
+  },
+  {
     name: 'onGpuFailure',
     kind: choice('shutdown', 'unready', 'ignore'),
     fallback: 'unready',

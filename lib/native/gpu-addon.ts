@@ -18,6 +18,8 @@ export interface NativeGpuOptions {
   readonly isolation?: 'thread' | 'process';
   /** Path of the helper's program; default `inference-health-gpu` beside the addon. */
   readonly helper?: string;
+  /** With `process`: a file that a helper writes which somebody else runs; none is started then. */
+  readonly segment?: string;
 }
 
 export type NativeGpuSection = 'gpu' | 'gpus' | 'xids' | 'gpuCalls';
