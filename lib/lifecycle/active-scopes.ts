@@ -53,6 +53,11 @@ export interface ActiveScopes {
   killAll(reason: CancelReason): number;
   /** Requests that have not closed; canaries only if asked for. */
   count(options?: { readonly withCanaries?: boolean }): number;
+  /**
+   * Requests that were killed at least `ABANDONED_MS` ago and whose handler has not ended: their callers have been told, and
+   * whoever waits for the rest need not wait for these. Canaries do not count.
+   */
+  abandoned(): number;
   requests(): readonly ActiveRequest[];
   /** Rises with every frame and every `progress()` of any request: what moved is alive. */
   progressTotal(): number;
@@ -66,7 +71,11 @@ interface Entry extends ActiveRequest {
   readonly scope: Scope;
   lastProgressAtMs: number;
   hasProgressed: boolean;
+  readonly killedAtMs: number;
 }
+
+/** Time for a handler's `finally` after a kill. */
+const ABANDONED_MS = 250;
 
 export function createActiveScopes(clock: ScopeClock = REAL_CLOCK): ActiveScopes {
   const running = new Set<Entry>();
@@ -109,8 +118,12 @@ export function createActiveScopes(clock: ScopeClock = REAL_CLOCK): ActiveScopes
     newId,
     open({ id, endpoint, isCanary = false, onCancel, onProgress, ...options }) {
       const ownId = id ?? newId();
+      let killedAtMs = Number.POSITIVE_INFINITY;
       const scope = createScopeWith(clock, options, {
-        ...(onCancel === undefined ? {} : { onCancel }),
+        onCancel(level, reason) {
+          if (level === 'kill') killedAtMs = clock.now();
+          onCancel?.(level, reason);
+        },
         onClose: () => remove(entry),
       });
       const startedAtMs = clock.now();
@@ -124,6 +137,9 @@ export function createActiveScopes(clock: ScopeClock = REAL_CLOCK): ActiveScopes
         startedAtMs,
         lastProgressAtMs: startedAtMs,
         hasProgressed: false,
+        get killedAtMs() {
+          return killedAtMs;
+        },
         scope,
       };
       running.add(entry);
@@ -157,6 +173,12 @@ export function createActiveScopes(clock: ScopeClock = REAL_CLOCK): ActiveScopes
     stopAll: (reason) => every((scope) => scope.stop(reason)),
     killAll: (reason) => every((scope) => scope.kill(reason)),
     count: ({ withCanaries = false } = {}) => running.size - (withCanaries ? 0 : canaries),
+    abandoned() {
+      const sinceMs = clock.now() - ABANDONED_MS;
+      let count = 0;
+      for (const { isCanary, killedAtMs } of running) if (!isCanary && killedAtMs <= sinceMs) count += 1;
+      return count;
+    },
     requests: () => [...running],
     progressTotal: () => total,
     lastProgressAtMs: () => lastProgressAtMs,

@@ -350,7 +350,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     renderMetrics: probe.renderMetrics,
     status,
     // A request that the counters have no slot for still holds a scope.
-    activeRequests: () => Math.max(requests.read(monoMs()).active, scopes.count()),
+    activeRequests: () => Math.max(requests.read(monoMs()).active, scopes.count()) - scopes.abandoned(),
     shutdown,
     signals: addon.signal ?? null,
     isClosed: () => isClosed,

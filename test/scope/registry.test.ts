@@ -34,6 +34,20 @@ describe('running requests', () => {
     expect(unnamed.state).toBe('killed');
   });
 
+  test('that were killed and do not end are given up after a moment', () => {
+    const { clock, scopes } = setUp();
+    const deaf = scopes.open({ endpoint: 'generate', id: 'a' });
+    scopes.open({ endpoint: 'generate', id: 'b' });
+    const canary = scopes.open({ endpoint: 'generate', isCanary: true });
+    canary.kill();
+    scopes.cancel('a', 'kill');
+    expect(scopes.abandoned()).toBe(0);
+    clock.advance(250);
+    expect([scopes.abandoned(), scopes.count()]).toEqual([1, 2]);
+    deaf.close();
+    expect(scopes.abandoned()).toBe(0);
+  });
+
   test('tell their progress, and those who listen', () => {
     const { clock, scopes } = setUp();
     const seen: [number, string][] = [];
