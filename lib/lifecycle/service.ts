@@ -131,12 +131,13 @@ export function startService(options: HealthOptions, config: Config, internals: 
   if (native) heartbeat.stop();
   if (native) addon.startSampler({ root, hz, perCore });
   const nativeGpu = config.gpu.mode === 'off' ? null : (addon.gpu ?? null);
-  const { library, kmsg, isolation } = config.gpu;
+  const { library, kmsg, isolation, segment } = config.gpu;
   nativeGpu?.startGpu({
     root,
     isolation,
     ...(library === null ? {} : { library }),
     ...(kmsg === null ? {} : { kmsg }),
+    ...(segment === null ? {} : { segment }),
   });
   const loop = native ? addon.monitorLoop() : 0;
 
