@@ -2,6 +2,7 @@
 // native/test/fake_nvml; a real one adds what it takes from the interrupt to its event.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createFakeGpu } from '../scripts/lib/fake-gpu/fake-gpu.mjs';
 import { connectProber, now } from './lib/readiness.mjs';
@@ -23,10 +24,12 @@ const XIDS = { [FAULT]: { severity: 'unhealthy' } };
 export async function run(bench) {
   const cells = ENGINES.flatMap((engine) => Object.keys(SOURCES).map((source) => `${engine} ${source}`));
   const runnable = cells.filter((cell) => bench.whyNot(cell.split(' ')[0]) === undefined);
+  const isFirst = goFirst(true);
   const results = await interleave(runnable, { rounds: bench.pick(5, 1) }, (cell) => {
     const [engine, source] = cell.split(' ');
     return faults(bench, engine, source);
   });
+  if (isFirst) goFirst(false);
 
   const measures = {};
   const rows = [];
@@ -61,7 +64,10 @@ export async function run(bench) {
   };
   const notes = [
     `${GPUS} GPUs, the default tiers. The time is that from before the event is written to the arrival of the first 503, on one ` +
-      'kept-alive connection that asks again 1 ms after each answer. The echo is a byte to `cat` and back, taken in turn.',
+      'kept-alive connection that asks again 1 ms after each answer. The echo is a byte to `cat` and back, taken in turn. ' +
+      (isFirst
+        ? 'All of them run at nice −20, so that what else runs on the machine delays them less.'
+        : 'They compete with whatever else runs on the machine.'),
   ];
   return { tables: [table], measures, notes };
 }
@@ -101,6 +107,16 @@ async function faults(bench, engine, source) {
     });
   } finally {
     fake.destroy();
+  }
+}
+
+/** For this process and those that it starts from now on; false where that is not allowed. */
+function goFirst(isWanted) {
+  try {
+    os.setPriority(isWanted ? -20 : 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 
