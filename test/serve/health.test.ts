@@ -2,6 +2,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Health, RejectionError, RequestScope } from '../../lib/index.js';
+import { withChild } from '../helpers/child.js';
 import { until, withHealth } from '../helpers/package.js';
 import { gate } from './set-up.js';
 
@@ -157,6 +158,47 @@ describe('a server with a served endpoint', () => {
       const again = await health.admit();
       again[Symbol.dispose]();
       permits[1]!.release();
+    });
+  });
+});
+
+describe('with a blocked main thread', () => {
+  test('the load is still shown, and a drain waits for no handler that was killed and is deaf', async () => {
+    const source = `
+      const health = await startHealth({ port: 0, host: '127.0.0.1', limits: { maxConcurrent: 2, maxQueue: 0 } });
+      const endpoint = health.endpoint('generate').serve(async function* () { yield 1; await new Promise(() => {}); });
+      const call = endpoint.call(null, { id: 'deaf' });
+      await call.next();
+      const pending = call.next().catch(({ code }) => code);
+      const permit = await health.admit();
+      await health.admit().catch(() => {});
+      health.load.report({ running: 1, kvBlocksUsed: 5 });
+      say(health.listeners[0]);
+      block(2000);
+      permit.release();
+      endpoint.cancel('deaf', 'kill');
+      const code = await pending;
+      const began = Date.now();
+      await health.drain();
+      say({ code, drainMs: Date.now() - began });
+      process.exit(0);
+    `;
+    await withChild(source, async (child) => {
+      const { port } = await child.message<{ port: number }>();
+      const base = `http://127.0.0.1:${port}`;
+      expect((await json(`${base}/health`)).load).toMatchObject({
+        admitted: 2,
+        rejected: 1,
+        running: 1,
+        kv_blocks_used: 5,
+      });
+      const text = await (await fetch(`${base}/metrics`)).text();
+      expect(text).toContain('inference_health_requests_admitted 2\n');
+      expect(text).toContain('inference_health_rejections_total{reason="queue_full"} 1\n');
+      const { code, drainMs } = await child.message<{ code: string; drainMs: number }>();
+      expect(code).toBe('ERR_CANCELLED');
+      expect(drainMs).toBeLessThan(5000);
+      expect(await child.exit()).toBe(0);
     });
   });
 });
