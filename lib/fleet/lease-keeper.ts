@@ -1,0 +1,218 @@
+/**
+ * Keeps a worker registered: a lease, the records under it, and no more than that. Losing either never stops the worker, it
+ * only begins anew. A worker whose engine stands still is not kept registered. See docs/fleet/lease-keeper.md.
+ */
+export type LeaseEvent = { readonly atMs: number /** 0 ≤ r < 1 */; readonly random: number } & (
+  | { readonly type: 'start' }
+  /** @param askedMs when the request was sent: the lease may have begun then */
+  | { readonly type: 'granted'; readonly lease: string; readonly ttlMs: number; readonly askedMs: number }
+  | { readonly type: 'kept'; readonly lease: string; readonly ttlMs: number; readonly askedMs: number }
+  /** The store does not know the lease any more. */
+  | { readonly type: 'gone'; readonly lease: string }
+  /** A call failed or took too long; the lease may still be there. */
+  | { readonly type: 'failed'; readonly call: 'grant' | 'keep' | 'put'; readonly lease: string | null }
+  | { readonly type: 'put'; readonly lease: string; readonly version: number }
+  /** The records have changed, as when the worker begins to drain. */
+  | { readonly type: 'records' }
+  /** The engine made a step, or has nothing to do. */
+  | { readonly type: 'progress' }
+  | { readonly type: 'tick' }
+  | { readonly type: 'stop' }
+);
+
+export type LeaseEffect =
+  | { readonly type: 'grant'; readonly ttlMs: number }
+  | { readonly type: 'keep'; readonly lease: string }
+  /** Write the records of this version under the lease. */
+  | { readonly type: 'put'; readonly lease: string; readonly version: number }
+  | { readonly type: 'revoke'; readonly lease: string }
+  | { readonly type: 'status'; readonly status: LeaseStatus };
+
+/** `registered`: the records are in the store, as far as can be known. `withheld`: on purpose, since the engine stands still. */
+export type LeaseStatus = 'starting' | 'registered' | 'lost' | 'withheld' | 'stopped';
+
+export interface LeaseKeeperOptions {
+  /** Default 10 000. */
+  readonly ttlMs?: number;
+  /** Without progress of the engine for this long the lease is let go. Default 30 000. */
+  readonly hangMs?: number;
+  /** Waits between attempts while the store does not answer. Default 250 to 5000. */
+  readonly backoffBaseMs?: number;
+  readonly backoffCapMs?: number;
+}
+
+export interface LeaseState {
+  readonly status: LeaseStatus;
+  readonly lease: string | null;
+  /** When the store may drop the lease, counted from the last call that it answered. */
+  readonly expiresMs: number;
+  readonly keepAtMs: number;
+  /** The next grant or put after a failure. */
+  readonly retryAtMs: number;
+  readonly failures: number;
+  readonly pending: 'grant' | 'keep' | 'put' | null;
+  readonly progressMs: number;
+  /** Version of the records to be written, and of those that were. */
+  readonly version: number;
+  readonly written: number;
+  readonly options: Required<LeaseKeeperOptions>;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export function initialLease(options: LeaseKeeperOptions = {}): LeaseState {
+  const defaults = { ttlMs: 10_000, hangMs: 30_000, backoffBaseMs: 250, backoffCapMs: 5000 };
+  return {
+    status: 'starting',
+    lease: null,
+    expiresMs: NEVER,
+    keepAtMs: NEVER,
+    retryAtMs: NEVER,
+    failures: 0,
+    pending: null,
+    progressMs: 0,
+    version: 1,
+    written: 0,
+    options: { ...defaults, ...options },
+  };
+}
+
+interface Step {
+  readonly state: LeaseState;
+  readonly effects: readonly LeaseEffect[];
+}
+
+/** When the next `tick` is due; Infinity: never. */
+export function leaseTimerMs(state: LeaseState): number {
+  if (state.status === 'stopped' || state.status === 'withheld') return NEVER;
+  return Math.min(state.keepAtMs, state.retryAtMs, state.expiresMs, state.progressMs + state.options.hangMs);
+}
+
+export function stepLease(state: LeaseState, event: LeaseEvent): Step {
+  if (state.status === 'stopped') return { state, effects: [] };
+  const next = apply(state, event);
+  if (next.state.status === state.status) return next;
+  return {
+    state: next.state,
+    effects: [...next.effects, { type: 'status', status: next.state.status }],
+  };
+}
+
+function apply(state: LeaseState, event: LeaseEvent): Step {
+  const { atMs } = event;
+  switch (event.type) {
+    case 'start':
+      return grant({ ...state, progressMs: atMs });
+    case 'granted':
+      if (state.pending !== 'grant') return { state, effects: [{ type: 'revoke', lease: event.lease }] };
+      return put(extend({ ...state, lease: event.lease, pending: null, failures: 0 }, event));
+    case 'kept':
+      if (event.lease !== state.lease) return stay(state);
+      return put(extend({ ...state, pending: clear(state, 'keep'), failures: 0 }, event));
+    case 'gone':
+      return event.lease === state.lease ? lose(state, event) : stay(state);
+    case 'put': {
+      if (event.lease !== state.lease) return stay(state);
+      const written: LeaseState = {
+        ...state,
+        pending: clear(state, 'put'),
+        failures: 0,
+        written: event.version,
+      };
+      return put({ ...written, status: 'registered', retryAtMs: NEVER });
+    }
+    case 'failed':
+      return fail(state, event);
+    case 'records':
+      return put({ ...state, version: state.version + 1 });
+    case 'progress': {
+      const moved = { ...state, progressMs: atMs };
+      return state.status === 'withheld' ? grant({ ...moved, status: 'lost' }) : stay(moved);
+    }
+    case 'tick':
+      return tick(state, event);
+    case 'stop': {
+      const effects: LeaseEffect[] = state.lease === null ? [] : [{ type: 'revoke', lease: state.lease }];
+      return { state: { ...state, status: 'stopped', lease: null, pending: null }, effects };
+    }
+  }
+}
+
+const stay = (state: LeaseState): Step => ({ state, effects: [] });
+const clear = (state: LeaseState, call: LeaseState['pending']): LeaseState['pending'] =>
+  state.pending === call ? null : state.pending;
+
+function grant(state: LeaseState): Step {
+  return {
+    state: {
+      ...state,
+      lease: null,
+      pending: 'grant',
+      retryAtMs: NEVER,
+      keepAtMs: NEVER,
+      expiresMs: NEVER,
+      written: 0,
+    },
+    effects: [{ type: 'grant', ttlMs: state.options.ttlMs }],
+  };
+}
+
+/** The records go out whenever they are newer than what was written and no call is under way. */
+function put(state: LeaseState): Step {
+  const { lease, pending, written, version } = state;
+  if (lease === null || pending !== null || written === version) return stay(state);
+  return { state: { ...state, pending: 'put' }, effects: [{ type: 'put', lease, version }] };
+}
+
+/** A third of the time is left for two further attempts. */
+function extend(state: LeaseState, { ttlMs, askedMs }: { ttlMs: number; askedMs: number }): LeaseState {
+  return { ...state, expiresMs: askedMs + ttlMs, keepAtMs: askedMs + ttlMs / 3 };
+}
+
+function backoffMs({ failures, options }: LeaseState, random: number): number {
+  const whole = Math.min(options.backoffBaseMs * 2 ** Math.min(failures, 16), options.backoffCapMs);
+  return (whole / 2) * (1 + random);
+}
+
+function fail(state: LeaseState, event: LeaseEvent & { type: 'failed' }): Step {
+  if (state.pending !== event.call || (event.call !== 'grant' && event.lease !== state.lease))
+    return stay(state);
+  const failed = { ...state, pending: null, failures: state.failures + 1 };
+  const againMs = event.atMs + backoffMs(state, event.random);
+  if (event.call === 'keep') return stay({ ...failed, keepAtMs: againMs });
+  return stay({ ...failed, retryAtMs: againMs });
+}
+
+/** All workers lose theirs at once when the store does; they do not come back all at once. */
+function lose(state: LeaseState, { atMs, random }: LeaseEvent): Step {
+  return stay({
+    ...state,
+    status: 'lost',
+    lease: null,
+    pending: null,
+    keepAtMs: NEVER,
+    expiresMs: NEVER,
+    written: 0,
+    retryAtMs: atMs + (state.options.ttlMs / 2) * random,
+  });
+}
+
+function tick(state: LeaseState, event: LeaseEvent): Step {
+  const { atMs } = event;
+  if (atMs >= state.progressMs + state.options.hangMs && state.status !== 'withheld') {
+    const effects: LeaseEffect[] = state.lease === null ? [] : [{ type: 'revoke', lease: state.lease }];
+    const idle = { lease: null, pending: null, keepAtMs: NEVER, retryAtMs: NEVER, expiresMs: NEVER } as const;
+    return { state: { ...state, ...idle, status: 'withheld', written: 0 }, effects };
+  }
+  if (state.lease !== null && atMs >= state.expiresMs) return lose(state, event);
+  if (state.lease === null && state.pending === null && atMs >= state.retryAtMs) return grant(state);
+  if (state.lease !== null && state.pending === null) {
+    if (atMs >= state.keepAtMs)
+      return {
+        state: { ...state, pending: 'keep', keepAtMs: NEVER },
+        effects: [{ type: 'keep', lease: state.lease }],
+      };
+    if (atMs >= state.retryAtMs) return put({ ...state, retryAtMs: NEVER });
+  }
+  return stay(state);
+}
