@@ -26,6 +26,8 @@ export interface CanaryPorts {
   readonly busy: () => number;
   /** Changes whenever the engine does something for real requests. */
   readonly progress: () => number;
+  /** A test request has succeeded: whatever was thought of the engine, it works. */
+  readonly onWorking: () => void;
   /** Test requests to an endpoint whose handler has not ended, though they were aborted. */
   readonly unsettled: (name: string) => number;
 }
@@ -131,7 +133,9 @@ function testEndpoint(ports: CanaryPorts, endpoint: ServedEndpoint<never, unknow
       isOver = true;
       disarm();
       abort = null;
-      const progressed = ports.progress() !== before;
+      // Or is still at it: then a real request came meanwhile, and the watchdog judges.
+      const progressed = ports.progress() !== before || ports.busy() > 0;
+      if (end === 'ok' || end === 'cut') ports.onWorking();
       const durationMs = now() - startedMs;
       apply({ type: 'ended', atMs: now(), id, end, durationMs, progressed, detail, random: Math.random() });
     }

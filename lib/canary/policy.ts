@@ -32,7 +32,7 @@ export type CanaryEvent =
       readonly id: number;
       readonly end: CanaryEnd;
       readonly durationMs: number;
-      /** Whether the engine did anything for others meanwhile. */
+      /** Whether the engine did anything for others meanwhile, or is at work for them. */
       readonly progressed: boolean;
       readonly detail: string | null;
       readonly random: number;

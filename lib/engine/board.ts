@@ -15,6 +15,8 @@ const SLOT = {
   open: 4,
   /** 1: the application reports progress by itself, so requests that it only counts are the engine's work as well. */
   reports: 5,
+  /** Requests that were given up before their first token. */
+  givenUp: 6,
 } as const;
 const SLOTS = 8;
 
@@ -134,9 +136,10 @@ export function createBoardWriter(buffer: SharedArrayBuffer, now: () => number):
       end(byEngine = true) {
         if (phase === 'ended') return;
         if (!isWaiting) leave();
+        if (byEngine) add(SLOT.progress, 1);
+        else if (phase === 'prefill') add(SLOT.givenUp, 1);
         phase = 'ended';
         add(SLOT.open, -1);
-        if (byEngine) add(SLOT.progress, 1);
       },
     };
   }
@@ -199,6 +202,7 @@ export interface BoardReader {
   prefilling(): number;
   open(): number;
   reports(): boolean;
+  givenUp(): number;
   progress(): number;
   rhythm(): Rhythm;
   watches(): readonly WatchRow[];
@@ -212,6 +216,7 @@ export function createBoardReader(buffer: SharedArrayBuffer): BoardReader {
     prefilling: () => at(SLOT.prefilling),
     open: () => at(SLOT.open),
     reports: () => at(SLOT.reports) === 1,
+    givenUp: () => at(SLOT.givenUp),
     progress: () => at(SLOT.progress),
     rhythm: () => readRhythm(rhythm),
     watches() {

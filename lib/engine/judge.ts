@@ -90,6 +90,7 @@ export function createEngineJudge(
         running: reader.running() + others,
         prefilling: reader.prefilling() + others,
         progress: reader.progress() + completed + tokensTotal,
+        givenUp: reader.givenUp(),
         rhythm: reader.rhythm(),
         watches,
       });

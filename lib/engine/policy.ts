@@ -1,4 +1,5 @@
 import type { Rhythm } from './policy-rhythm.js';
+import { creditMs, NO_SILENCE, stepWork, type WorkSilence } from './policy-work.js';
 
 /** Budgets of the progress watchdog and the engine monitor, in milliseconds. */
 export interface EnginePolicy {
@@ -65,6 +66,8 @@ export interface EngineLook {
   readonly prefilling: number;
   /** Tokens, steps, ended requests: whatever shows that the engine does something. */
   readonly progress: number;
+  /** Requests that were given up before their first token. */
+  readonly givenUp: number;
   readonly rhythm: Rhythm;
   readonly watches: readonly WatchFacts[];
 }
@@ -94,6 +97,11 @@ interface Silence {
 interface WatchState {
   readonly id: number;
   readonly beats: Silence;
+  /**
+   * Whether it beats while it computes a long prompt: seen to, seen not to (it computes on the loop that beats), or null
+   * while no prompt was long enough to tell.
+   */
+  readonly beatsAtWork: boolean | null;
   readonly deadMs: number;
   readonly stoppedMs: number;
   readonly checkMs: number;
@@ -103,7 +111,7 @@ export interface EngineState {
   readonly policy: EnginePolicy;
   /** Null before the first look. */
   readonly lookedAtMs: number | null;
-  readonly requests: Silence;
+  readonly work: WorkSilence;
   readonly load: Silence;
   readonly watches: readonly WatchState[];
   readonly finding: EngineFinding | null;
@@ -127,7 +135,7 @@ export function initialEngineState(policy: EnginePolicy): EngineState {
   return {
     policy,
     lookedAtMs: null,
-    requests: { seen: 0, silentMs: 0 },
+    work: NO_SILENCE,
     load: { seen: 0, silentMs: 0 },
     watches: [],
     finding: null,
@@ -152,20 +160,23 @@ export function stepEngine(state: EngineState, look: EngineLook): EngineState {
     state.lookedAtMs === null ? 0 : Math.min(LONGEST_LOOK_MS, Math.max(0, look.atMs - state.lookedAtMs));
   const turnedMs = look.mainBusyMs < BUSY_MS ? passedMs : Math.max(0, passedMs - look.mainBusyMs);
 
-  const requests =
-    look.running > 0
-      ? listen(state.requests, look.progress, turnedMs)
-      : rest(state.requests, look.progress, prefillBudgetMs(state.policy));
+  const limitMs = prefillBudgetMs(state.policy);
+  const work = stepWork(state.work, look, { turnedMs, passedMs, limitMs, isFound: isOfWork(state.finding) });
   const load = listen(state.load, look.progress, look.isLoading ? turnedMs : null);
+  const isAtWork = look.running > 0 && work.silentMs >= state.policy.heartbeatMs;
+  const wasAtWork = state.work.silentMs >= state.policy.heartbeatMs;
+  const passed = { passedMs, turnedMs, isAtWork, wasAtWork, heartbeatMs: state.policy.heartbeatMs };
+  // With several engines nobody knows whose tokens they are.
+  const tokens = look.watches.length === 1 ? look.progress : 0;
   const watches = look.watches.map((facts) =>
     stepWatch(
       state.watches.find(({ id }) => id === facts.id),
       facts,
-      passedMs,
-      turnedMs,
+      passed,
+      tokens,
     ),
   );
-  const next = { ...state, lookedAtMs: look.atMs, requests, load, watches };
+  const next = { ...state, lookedAtMs: look.atMs, work, load, watches };
   const found = judge(next, look);
   return { ...next, finding: found === null ? null : keepSince(state.finding, found) };
 }
@@ -176,27 +187,44 @@ function listen(silence: Silence, seen: number, addMs: number | null): Silence {
   return { seen, silentMs: silence.silentMs + addMs };
 }
 
-/**
- * Nothing to do. Clients that gave up on a hung engine and come back must not start the count anew each time; yet who gave
- * up on a long prompt says nothing about the next one: half of the limit is kept.
- */
-function rest({ seen: before, silentMs }: Silence, seen: number, limitMs: number): Silence {
-  return { seen, silentMs: seen === before ? Math.min(silentMs, limitMs / 2) : 0 };
+function isOfWork(finding: EngineFinding | null): boolean {
+  return finding?.cause === 'prefill' || finding?.cause === 'decode';
+}
+
+interface Passed {
+  readonly passedMs: number;
+  /** In which the main thread turned. */
+  readonly turnedMs: number;
+  /** Requests are in flight, and there was no token for so long that an engine which only beats between them would not. */
+  readonly isAtWork: boolean;
+  /** The same at the look before. */
+  readonly wasAtWork: boolean;
+  readonly heartbeatMs: number;
 }
 
 function stepWatch(
   previous: WatchState | undefined,
   facts: WatchFacts,
-  passedMs: number,
-  turnedMs: number,
+  { passedMs, turnedMs, isAtWork, wasAtWork, heartbeatMs }: Passed,
+  tokens: number,
 ): WatchState {
-  const { id, beats, process, check } = facts;
+  const { id, process, check } = facts;
   const isDead = facts.dead !== null || process === 'gone';
+  const heard = previous?.beats ?? { seen: Number.NaN, silentMs: 0 };
   // Before the first heartbeat the engine starts; how long it may do that is the load budget's matter.
-  const beatMs = beats === null || beats.count === 0 ? null : beats.isDirect ? passedMs : turnedMs;
+  const count = facts.beats?.count ?? 0;
+  const beatMs =
+    count === 0 || process === 'stopped' ? null : facts.beats?.isDirect === true ? passedMs : turnedMs;
+  // A token is as good a sign of life as a heartbeat.
+  const beats = listen(heard, count + tokens, beatMs);
+  const isHeard = beats.silentMs === 0 && count > 0;
+  let beatsAtWork = previous?.beatsAtWork ?? null;
+  if (isHeard && heard.silentMs >= heartbeatMs && wasAtWork) beatsAtWork = false;
+  else if (isHeard && isAtWork) beatsAtWork ??= true;
   return {
     id,
-    beats: listen(previous?.beats ?? { seen: Number.NaN, silentMs: 0 }, beats?.count ?? 0, beatMs),
+    beats,
+    beatsAtWork,
     deadMs: isDead ? (previous?.deadMs ?? 0) + passedMs : 0,
     stoppedMs: process === 'stopped' && previous !== undefined ? previous.stoppedMs + passedMs : 0,
     checkMs: check === 'failed' || check === 'timeout' ? (previous?.checkMs ?? 0) + turnedMs : 0,
@@ -227,8 +255,9 @@ function judge(state: EngineState, look: EngineLook): EngineFinding | null {
       watch === undefined ? null : judgeWatch(watch, facts, policy, budget?.limitMs ?? 0, look.atMs);
     if (found !== null) return found;
   }
-  if (budget === null || budget.silentMs < budget.limitMs) return null;
-  const { cause, limitMs, silentMs } = budget;
+  if (budget === null) return recovering(state, look);
+  const { cause, limitMs, silentMs, extraMs } = budget;
+  if (silentMs < limitMs) return null;
   const what = { load: 'while loading', prefill: 'with requests in flight', decode: 'in a running answer' }[
     cause
   ];
@@ -236,31 +265,41 @@ function judge(state: EngineState, look: EngineLook): EngineFinding | null {
   const isTraced = look.watches.some(({ process }) => process === 'traced');
   return stalled(cause, null, `No progress for more than ${limitMs} ms ${what}`, {
     sinceMs: look.atMs - silentMs,
-    isFinal: !isTraced && silentMs >= limitMs + policy.liveStallMs,
+    isFinal: !isTraced && silentMs >= limitMs + policy.liveStallMs + extraMs,
   });
+}
+
+/**
+ * That its clients have given up does not make a stalled engine well: a test request or a straggler may, and after
+ * `liveStallMs` in which nobody asked it is given another chance.
+ */
+function recovering({ finding, work, policy }: EngineState, { isLoading }: EngineLook): EngineFinding | null {
+  if (!isOfWork(finding) || isLoading) return null;
+  return work.silentMs > 0 && work.idleMs < policy.liveStallMs ? finding : null;
 }
 
 interface Budget {
   readonly cause: 'load' | 'prefill' | 'decode';
   readonly limitMs: number;
   readonly silentMs: number;
+  readonly extraMs: number;
 }
 
 /** What silence is normal now: null when nothing is expected of the engine. */
-function silenceBudget({ policy, requests, load }: EngineState, look: EngineLook): Budget | null {
+function silenceBudget({ policy, work, load }: EngineState, look: EngineLook): Budget | null {
   if (look.isLoading) {
     const limitMs = policy.loadTimeoutMs === 0 ? Number.POSITIVE_INFINITY : policy.loadTimeoutMs;
-    return { cause: 'load', limitMs, silentMs: load.silentMs };
+    return { cause: 'load', limitMs, silentMs: load.silentMs, extraMs: 0 };
   }
   if (look.running === 0) return null;
   // One request in prefill may hold up all the others' tokens, so it decides.
-  if (look.prefilling > 0)
-    return { cause: 'prefill', limitMs: prefillBudgetMs(policy), silentMs: requests.silentMs };
-  return {
-    cause: 'decode',
-    limitMs: Math.round(decodeBudgetMs(policy, look.rhythm)),
-    silentMs: requests.silentMs,
-  };
+  if (look.prefilling > 0) {
+    const limitMs = prefillBudgetMs(policy);
+    const extraMs = creditMs(work, look.givenUp, limitMs);
+    return { cause: 'prefill', limitMs, silentMs: work.silentMs, extraMs };
+  }
+  const limitMs = Math.round(decodeBudgetMs(policy, look.rhythm));
+  return { cause: 'decode', limitMs, silentMs: work.decodeMs, extraMs: 0 };
 }
 
 function judgeWatch(
@@ -286,12 +325,13 @@ function judgeWatch(
     return stalled(cause, id, message, { sinceMs: atMs - watch.checkMs, isFinal });
   }
   const { silentMs } = watch.beats;
-  if (silentMs < policy.heartbeatMs) return null;
-  // An engine that computes a long prompt on its own loop does not beat: it is not ready, but no restart would help it.
-  const endsMs = Math.max(policy.heartbeatMs, workBudgetMs) + policy.liveStallMs;
-  return stalled('heartbeat', id, `No heartbeat of the engine for more than ${policy.heartbeatMs} ms`, {
+  // An engine that computes a prompt on the loop that beats is busy, not stalled; one that never did so is stalled.
+  const patientMs = Math.max(policy.heartbeatMs, workBudgetMs);
+  const limitMs = watch.beatsAtWork === true ? policy.heartbeatMs : patientMs;
+  if (silentMs < limitMs) return null;
+  return stalled('heartbeat', id, `No heartbeat of the engine for more than ${limitMs} ms`, {
     sinceMs: atMs - silentMs,
-    isFinal: mayEnd && silentMs >= endsMs,
+    isFinal: mayEnd && silentMs >= patientMs + policy.liveStallMs,
   });
 }
 

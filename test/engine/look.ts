@@ -14,6 +14,7 @@ export const QUIET: Omit<EngineLook, 'atMs'> = {
   running: 0,
   prefilling: 0,
   progress: 0,
+  givenUp: 0,
   rhythm: { samples: 0, p99Ms: 0, longestMs: 0 },
   watches: [],
 };

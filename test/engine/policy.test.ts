@@ -133,6 +133,46 @@ describe('the progress watchdog', () => {
     expect(other.finding()).toBeNull();
   });
 
+  it('stays with its finding when the clients have gone, until the engine shows something or nobody has asked for long', () => {
+    const engine = virtualEngine();
+    Object.assign(engine.facts, { running: 1, rhythm: FAST });
+    engine.untilFound(60_000);
+    engine.facts.running = 0;
+    engine.run(59_000);
+    expect(engine.finding()).toMatchObject({ cause: 'decode', isFinal: false });
+    engine.run(2000);
+    expect(engine.finding()).toBeNull();
+
+    Object.assign(engine.facts, { running: 1 });
+    engine.untilFound(60_000);
+    Object.assign(engine.facts, { running: 0, progress: 1 });
+    engine.run(500);
+    expect(engine.finding()).toBeNull();
+  });
+
+  it('gives who waited behind a long prompt his whole time when that is given up', () => {
+    const engine = virtualEngine();
+    Object.assign(engine.facts, { running: 2, prefilling: 1, rhythm: FAST });
+    engine.run(110_000);
+    Object.assign(engine.facts, { running: 1, prefilling: 0, givenUp: 1 });
+    engine.run(9000);
+    expect(engine.finding()).toBeNull();
+    expect(engine.untilFound(60_000)).toBeLessThanOrEqual(1500);
+  });
+
+  it('does not end an engine for long prompts in a row that were given up, up to two', () => {
+    const engine = virtualEngine();
+    Object.assign(engine.facts, { running: 3, prefilling: 3 });
+    engine.run(100_000);
+    Object.assign(engine.facts, { running: 2, prefilling: 2, givenUp: 1 });
+    engine.run(100_000);
+    Object.assign(engine.facts, { running: 1, prefilling: 1, givenUp: 2 });
+    engine.run(110_000);
+    expect(engine.finding()).toMatchObject({ cause: 'prefill', isFinal: false });
+    engine.run(200_000);
+    expect(engine.finding()).toMatchObject({ isFinal: true });
+  });
+
   it('gives loading its own budget, and no limit with 0', () => {
     const engine = virtualEngine({ loadTimeoutMs: 600_000 });
     engine.facts.isLoading = true;
@@ -203,7 +243,7 @@ describe('a watched engine', () => {
     expect(engine.finding()).toMatchObject({ cause: 'heartbeat', isFinal: false });
   });
 
-  it('that computes a long prompt without beating is not ready, but not to be restarted', () => {
+  it('that computes a long prompt on the loop that beats is busy, not stalled, for as long as a prompt may take', () => {
     const engine = virtualEngine();
     Object.assign(engine.facts, {
       running: 1,
@@ -211,9 +251,41 @@ describe('a watched engine', () => {
       watches: [{ ...WATCH, beats: { count: 7, isDirect: false } }],
     });
     engine.run(119_000);
-    expect(engine.finding()).toMatchObject({ cause: 'heartbeat', isFinal: false });
-    engine.run(70_000);
+    expect(engine.finding()).toBeNull();
+    engine.run(2000);
+    expect(engine.finding()).toMatchObject({ isFinal: false });
+    engine.run(60_000);
     expect(engine.finding()).toMatchObject({ isFinal: true });
+  });
+
+  it('that has been seen to beat through a long prompt is stalled when it does not', () => {
+    const engine = virtualEngine();
+    let count = 1;
+    const beat = () => {
+      count += 1;
+      engine.facts.watches = [{ ...WATCH, beats: { count, isDirect: false } }];
+    };
+    Object.assign(engine.facts, { running: 1, prefilling: 1 });
+    engine.run(10_000, beat);
+    expect(engine.untilFound(60_000)).toBeLessThanOrEqual(3500);
+    expect(engine.finding()).toMatchObject({ cause: 'heartbeat' });
+    // Yet only the limit of the prompt itself ends it.
+    engine.run(100_000);
+    expect(engine.finding()).toMatchObject({ isFinal: false });
+  });
+
+  it('that gives tokens needs no heartbeat besides', () => {
+    const engine = virtualEngine();
+    Object.assign(engine.facts, {
+      running: 1,
+      watches: [{ ...WATCH, beats: { count: 7, isDirect: false } }],
+    });
+    let progress = 0;
+    engine.run(600_000, () => {
+      progress += 1;
+      engine.facts.progress = progress;
+    });
+    expect(engine.finding()).toBeNull();
   });
 
   it('with a counter in shared memory is judged while the main thread is blocked', () => {
