@@ -39,7 +39,10 @@ function testUnder(name, sanitizers, env) {
       folder,
       { INFERENCE_HEALTH_SANITIZE: sanitizers, CMAKE_CXX_COMPILER: 'g++', CMAKE_BUILD_TYPE: 'Debug' },
       ['inference_health_tests'],
-    ) && run(join(root, folder, 'inference_health_tests'), [], env);
+    ) &&
+    run(join(root, folder, 'inference_health_tests'), [], env) &&
+    // The cases of the GPU threads once more, in the helper process.
+    run(join(root, folder, 'inference_health_tests'), ['gpu_s'], { ...env, GPU_ISOLATION: 'process' });
   record(`C++ tests under ${sanitizers}`, isOk);
 }
 
