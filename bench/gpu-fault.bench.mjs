@@ -1,8 +1,7 @@
 // From an XID, in the driver's event queue or in the kernel log, to the first 503 of /readyz. The driver is the fake of
 // native/test/fake_nvml; a real one adds what it takes from the interrupt to its event.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createFakeGpu } from '../scripts/lib/fake-gpu/fake-gpu.mjs';
 import { connectProber, now } from './lib/readiness.mjs';
@@ -66,7 +65,7 @@ export async function run(bench) {
     `${GPUS} GPUs, the default tiers. The time is that from before the event is written to the arrival of the first 503, on one ` +
       'kept-alive connection that asks again 1 ms after each answer. The echo is a byte to `cat` and back, taken in turn. ' +
       (isFirst
-        ? 'All of them run at nice −20, so that what else runs on the machine delays them less.'
+        ? 'All of them have real-time priority: what else runs on the machine is not to be measured.'
         : 'They compete with whatever else runs on the machine.'),
   ];
   return { tables: [table], measures, notes };
@@ -112,12 +111,8 @@ async function faults(bench, engine, source) {
 
 /** For this process and those that it starts from now on; false where that is not allowed. */
 function goFirst(isWanted) {
-  try {
-    os.setPriority(isWanted ? -20 : 0);
-    return true;
-  } catch {
-    return false;
-  }
+  const policy = isWanted ? ['--fifo', '--pid', '1'] : ['--other', '--pid', '0'];
+  return spawnSync('chrt', [...policy, String(process.pid)]).status === 0;
 }
 
 function startEcho() {
