@@ -102,6 +102,8 @@ interface WatchState {
    * while no prompt was long enough to tell.
    */
   readonly beatsAtWork: boolean | null;
+  /** The longest silence that anything it did since the last heartbeat may explain; what was given up may still go on. */
+  readonly patientMs: number;
   readonly deadMs: number;
   readonly stoppedMs: number;
   readonly checkMs: number;
@@ -165,7 +167,10 @@ export function stepEngine(state: EngineState, look: EngineLook): EngineState {
   const load = listen(state.load, look.progress, look.isLoading ? turnedMs : null);
   const isAtWork = look.running > 0 && work.silentMs >= state.policy.heartbeatMs;
   const wasAtWork = state.work.silentMs >= state.policy.heartbeatMs;
-  const passed = { passedMs, turnedMs, isAtWork, wasAtWork, heartbeatMs: state.policy.heartbeatMs };
+  const { heartbeatMs } = state.policy;
+  const budget = silenceBudget({ ...state, work, load }, look);
+  const workMs = Math.max(heartbeatMs, budget?.limitMs ?? 0);
+  const passed = { passedMs, turnedMs, isAtWork, wasAtWork, heartbeatMs, workMs };
   // With several engines nobody knows whose tokens they are.
   const tokens = look.watches.length === 1 ? look.progress : 0;
   const watches = look.watches.map((facts) =>
@@ -177,7 +182,7 @@ export function stepEngine(state: EngineState, look: EngineLook): EngineState {
     ),
   );
   const next = { ...state, lookedAtMs: look.atMs, work, load, watches };
-  const found = judge(next, look);
+  const found = judge(next, look, budget);
   return { ...next, finding: found === null ? null : keepSince(state.finding, found) };
 }
 
@@ -200,12 +205,14 @@ interface Passed {
   /** The same at the look before. */
   readonly wasAtWork: boolean;
   readonly heartbeatMs: number;
+  /** Silence that what it is doing may explain. */
+  readonly workMs: number;
 }
 
 function stepWatch(
   previous: WatchState | undefined,
   facts: WatchFacts,
-  { passedMs, turnedMs, isAtWork, wasAtWork, heartbeatMs }: Passed,
+  { passedMs, turnedMs, isAtWork, wasAtWork, heartbeatMs, workMs }: Passed,
   tokens: number,
 ): WatchState {
   const { id, process, check } = facts;
@@ -225,6 +232,7 @@ function stepWatch(
     id,
     beats,
     beatsAtWork,
+    patientMs: isHeard ? workMs : Math.max(previous?.patientMs ?? 0, workMs),
     deadMs: isDead ? (previous?.deadMs ?? 0) + passedMs : 0,
     stoppedMs: process === 'stopped' && previous !== undefined ? previous.stoppedMs + passedMs : 0,
     checkMs: check === 'failed' || check === 'timeout' ? (previous?.checkMs ?? 0) + turnedMs : 0,
@@ -240,7 +248,7 @@ function keepSince(previous: EngineFinding | null, found: EngineFinding): Engine
   return { ...found, sinceMs: previous.sinceMs };
 }
 
-function judge(state: EngineState, look: EngineLook): EngineFinding | null {
+function judge(state: EngineState, look: EngineLook, budget: Budget | null): EngineFinding | null {
   const { policy } = state;
   for (const { id, dead, process } of look.watches) {
     const cause = dead ?? (process === 'gone' ? 'gone' : null);
@@ -248,11 +256,9 @@ function judge(state: EngineState, look: EngineLook): EngineFinding | null {
     const deadMs = state.watches.find((watch) => watch.id === id)?.deadMs ?? 0;
     return { ...deadFinding(cause, id, look.atMs - deadMs), isNotLive: deadMs >= policy.liveStallMs };
   }
-  const budget = silenceBudget(state, look);
   for (const facts of look.watches) {
     const watch = state.watches.find(({ id }) => id === facts.id);
-    const found =
-      watch === undefined ? null : judgeWatch(watch, facts, policy, budget?.limitMs ?? 0, look.atMs);
+    const found = watch === undefined ? null : judgeWatch(watch, facts, policy, look.atMs);
     if (found !== null) return found;
   }
   if (budget === null) return recovering(state, look);
@@ -306,7 +312,6 @@ function judgeWatch(
   watch: WatchState,
   facts: WatchFacts,
   policy: EnginePolicy,
-  workBudgetMs: number,
   atMs: number,
 ): EngineFinding | null {
   const { id, process, check } = facts;
@@ -326,7 +331,7 @@ function judgeWatch(
   }
   const { silentMs } = watch.beats;
   // An engine that computes a prompt on the loop that beats is busy, not stalled; one that never did so is stalled.
-  const patientMs = Math.max(policy.heartbeatMs, workBudgetMs);
+  const { patientMs } = watch;
   const limitMs = watch.beatsAtWork === true ? policy.heartbeatMs : patientMs;
   if (silentMs < limitMs) return null;
   return stalled('heartbeat', id, `No heartbeat of the engine for more than ${limitMs} ms`, {
