@@ -10,6 +10,7 @@ import { checkName, createClaim, createComponent, createHold } from './claims.js
 import { createGpuControl } from './gpu-control.js';
 import { createHandler } from './handler.js';
 import type { Health } from './health.js';
+import { endWithProcess } from './engine-hook.js';
 import { createEndpoints } from './served-endpoint.js';
 import type { Service } from './service.js';
 
@@ -51,7 +52,9 @@ export function createHandle(service: Service, { listeners, engine, admin }: Sta
       ...createClaim('inference_engine', 'Inference engine', dispatch, monoMs),
       watch(options) {
         requireOpen();
-        return service.engine.watch(options);
+        const watched = service.engine.watch(options);
+        if (options.child !== undefined) endWithProcess(service.shutdown.hooks, options.child);
+        return watched;
       },
       progress(steps = 1) {
         if (!Number.isInteger(steps) || steps < 1)

@@ -41,6 +41,7 @@ export interface ShutdownHooks {
     options?: ShutdownHookOptions,
     isBuiltIn?: boolean,
   ): ShutdownHookHandle;
+  has(name: string): boolean;
   /** Sum of their time limits in milliseconds. */
   totalMs(): number;
   /** Runs all, one after the other; resolves when the last has settled or `untilMs` (monotonic) has come. Never rejects. */
@@ -107,10 +108,13 @@ export function createShutdownHooks(
     }
   }
 
+  const has = (name: string): boolean => [...hooks].some((hook) => hook.name === name);
+
   return {
+    has,
     add(name, what, options = {}, isBuiltIn = false) {
       checkName('onShutdown', name, []);
-      if ([...hooks].some((hook) => hook.name === name)) {
+      if (has(name)) {
         throw new InferenceHealthError(
           'ERR_CONFIG_INVALID',
           `clean-up hook '${name}' exists already; remove() it first`,

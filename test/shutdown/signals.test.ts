@@ -169,3 +169,30 @@ it('a drain that is taken back serves again, and the signal after it drains agai
     child.process.kill('SIGKILL');
   });
 });
+
+it('an engine process that is watched ends with the process', async () => {
+  const source = `
+    const health = await startHealth({ ${LOOPBACK}, shutdown: true });
+    const child = require('node:child_process').spawn('sleep', ['60']);
+    health.engine.watch({ child });
+    setInterval(() => {}, 1000);
+    say(health.listeners[0]);
+    say(child.pid);
+    health.on('engineFailure', () => say('engine failure'));
+  `;
+  await withChild(source, async (child) => {
+    const { port } = await child.message<{ port: number }>();
+    const pid = await child.message<number>();
+    await until(async () => (await fetch(`http://127.0.0.1:${port}/livez`)).status === 200);
+    expect(process.kill(pid, 0)).toBe(true);
+    child.process.kill('SIGTERM');
+    expect(await child.exit()).toBe(0);
+    await until(() => {
+      try {
+        return !process.kill(pid, 0);
+      } catch {
+        return true;
+      }
+    });
+  });
+});
