@@ -274,6 +274,19 @@ describe('a watched engine', () => {
     expect(engine.finding()).toMatchObject({ isFinal: false });
   });
 
+  it('that may still be at a long prompt that was given up is busy until it beats', () => {
+    const engine = virtualEngine();
+    const watches = [{ ...WATCH, beats: { count: 7, isDirect: true } }];
+    Object.assign(engine.facts, { running: 1, prefilling: 1, watches });
+    engine.run(90_000);
+    Object.assign(engine.facts, { running: 0, prefilling: 0, givenUp: 1 });
+    engine.run(25_000);
+    expect(engine.finding()).toBeNull();
+    engine.facts.watches = [{ ...WATCH, beats: { count: 8, isDirect: true } }];
+    engine.run(500);
+    expect(engine.untilFound(60_000)).toBeLessThanOrEqual(3500);
+  });
+
   it('that gives tokens needs no heartbeat besides', () => {
     const engine = virtualEngine();
     Object.assign(engine.facts, {

@@ -14,9 +14,22 @@ function server(options: string, watch: string, more = ''): string {
     let engine = health.engine.watch({ child, ${watch} });
     health.model.ready();
     health.engine.ready();
-    process.stdin.on('data', (data) => { const text = String(data).trim(); if (text === 'replace') {
+    const endpoint = health.endpoint('generate').serve(async function* (request, scope) {
+      if (request !== 'hang') yield { tokens: 1 };
+      if (request === 'hang' || request === 'first') await new Promise((_, reject) => scope.signal.addEventListener('abort', () => reject(scope.signal.reason)));
+    }, { canaryPayload: {} });
+    const ask = async (request) => {
+      let frames = 0;
+      try {
+        for await (const _ of endpoint.call(request)) frames += 1;
+        say({ request, frames });
+      } catch (error) { say({ request, frames, error: error.code, message: error.message }); }
+    };
+    process.stdin.on('data', (data) => { for (const text of String(data).trim().split('\\n')) if (text === 'replace') {
       engine.stop(); child = start('ipc'); engine = health.engine.watch({ child, ${watch} }); say({ pid: child.pid });
-    } else child.send(text); });
+    } else if (text.startsWith('ask ')) void ask(text.slice(4));
+      else if (text.startsWith('block ')) block(Number(text.slice(6)));
+      else child.send(text); });
     ${more}
     say({ port: health.listeners[0].port, pid: child.pid });
   `;
@@ -106,6 +119,174 @@ describe('an engine in a child process', () => {
       const { pid: other } = await child.message<{ pid: number }>();
       await turns('/health/ready', 200);
       process.kill(other, 'SIGKILL');
+    });
+  });
+});
+
+describe.concurrent('an engine in a child process', () => {
+  it('that is killed ends every stream in flight with an explicit error', async () => {
+    await withServer(server("onEngineFailure: 'shutdown'", ''), async ({ child, pid }) => {
+      for (let stream = 0; stream < 3; stream += 1) child.process.stdin?.write('ask first\n');
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      process.kill(pid, 'SIGKILL');
+      expect(await child.message()).toHaveProperty('failure');
+      expect(await child.message()).toEqual({
+        request: 'first',
+        frames: 1,
+        error: 'ERR_DRAINING',
+        message: expect.stringContaining('The engine process has exited'),
+      });
+      expect(await child.exit()).toBe(1);
+    });
+  });
+
+  it.each([
+    ['spins', "heartbeat: 'ipc'", 'spin', 'inference_engine.stalled'],
+    ['spins, heard over standard output', "heartbeat: 'stdio'", 'spin', 'inference_engine.stalled'],
+    ['exits by itself', '', 'exit', 'inference_engine.dead'],
+    ['disconnects', '', 'disconnect', 'inference_engine.dead'],
+    ['closes its standard output', "heartbeat: 'stdio'", 'close-stdout', 'inference_engine.dead'],
+  ])('that %s is found within 6 s', async (_what, watch, command, code) => {
+    await withServer(server('', watch), async ({ child, codes, turns, probe }) => {
+      // The first heartbeat, from which on they count.
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      child.process.stdin?.write(`${command}\n`);
+      expect(await turns('/health/ready', 503)).toBeLessThan(6000);
+      expect(await codes()).toEqual([code]);
+      expect(await probe('/livez')).toBe(200);
+    });
+  });
+
+  it('that dies while the main thread is blocked is found by the probe thread', async () => {
+    await withServer(server('loopUnreadyMs: 60_000', ''), async ({ child, pid, codes, turns }) => {
+      child.process.stdin?.write('block 4000\n');
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      process.kill(pid, 'SIGKILL');
+      expect(await turns('/health/ready', 503)).toBeLessThan(2500);
+      expect(await codes()).toEqual(['inference_engine.dead']);
+    });
+  });
+});
+
+describe.concurrent('an engine at work', () => {
+  const LIMITS =
+    'liveStallMs: 700, engineMonitor: { stallFloorMs: 500, stallCeilingMs: 800, checkIntervalMs: 100, checkTimeoutMs: 300 },';
+
+  it.each([
+    ['before the first token', 'hang', ''],
+    ['after it', 'first', ''],
+    ['while the step counter stands still', 'hang', 'progress: () => 7'],
+  ])(
+    'that hangs %s is not ready, then not live, and ends the process with a dump where asked to',
+    async (_when, request, watch) => {
+      await withServer(
+        server(`${LIMITS} onEngineFailure: 'shutdown'`, watch),
+        async ({ child, pid, turns, codes }) => {
+          child.process.stdin?.write(`ask ${request}\n`);
+          await turns('/health/ready', 503);
+          expect(await codes()).toEqual(['inference_engine.stalled']);
+          const message = await child.message<{ failure: object }>();
+          expect(message).toMatchObject({
+            failure: {
+              kind: 'stalled',
+              cause: expect.stringMatching(/prefill|decode/),
+              engine: { processes: [{ pid, state: 'S' }] },
+            },
+          });
+          expect(await child.message()).toMatchObject({ request, error: 'ERR_DRAINING' });
+          expect(await child.exit()).toBe(1);
+        },
+      );
+    },
+  );
+
+  it.each([
+    ['hangs', '() => new Promise(() => {})', 'inference_engine.stalled'],
+    ['returns false', '() => false', 'inference_engine.check_failed'],
+    ['throws', "() => { throw new Error('CUDA'); }", 'inference_engine.check_failed'],
+  ])('whose check %s is not ready, then not live', async (_what, check, code) => {
+    const watch = `check: (context) => globalThis.isBad ? (${check})(context) : true`;
+    const source = server(`${LIMITS}`, watch, 'setTimeout(() => { globalThis.isBad = true; }, 1500);');
+    await withServer(source, async ({ turns, codes }) => {
+      await turns('/health/ready', 503);
+      expect(await codes()).toEqual([code]);
+      await turns('/livez', 503);
+    });
+  });
+
+  it('on another thread is heard by its counter while the main thread is blocked', async () => {
+    const source = server(
+      'loopUnreadyMs: 60_000',
+      'heartbeat: new SharedArrayBuffer(4)',
+      `const { Worker } = require('node:worker_threads');
+       engine.stop();
+       const beats = new SharedArrayBuffer(4);
+       const worker = new Worker('const { workerData } = require("node:worker_threads"); const beats = new Int32Array(workerData);' +
+         'const timer = setInterval(() => Atomics.add(beats, 0, 1), 100); setTimeout(() => clearInterval(timer), 3000);',
+         { eval: true, workerData: beats });
+       health.engine.watch({ heartbeat: beats });`,
+    );
+    await withServer(source, async ({ child, turns, codes }) => {
+      child.process.stdin?.write('block 12000\n');
+      expect(await turns('/health/ready', 503)).toBeLessThan(9000);
+      expect(await codes()).toEqual(['inference_engine.stalled']);
+    });
+  });
+});
+
+describe('a main thread that is blocked for long', () => {
+  it('is live, not ready because of its loop, and fails no test request', async () => {
+    const source = server('canary: { waitMs: 300, timeoutMs: 500 }', '');
+    await withServer(source, async ({ child, turns, probe, codes }) => {
+      child.process.stdin?.write('block 5000\n');
+      await turns('/health/ready', 503);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      expect(await codes()).toEqual(['event_loop.blocked']);
+      expect(await probe('/livez')).toBe(200);
+      await turns('/health/ready', 200);
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      expect(await codes()).toEqual([]);
+    });
+  });
+});
+
+describe('an idle engine that hangs', () => {
+  it('is found by its canary, shown with its history, and well again with the next test that succeeds', async () => {
+    const source = `
+      const health = await startHealth({ port: 0, host: '127.0.0.1', startupGraceMs: 0, canary: { waitMs: 300, timeoutMs: 300 } });
+      let isHung = false;
+      health.endpoint('generate').serve(async function* (request, scope) {
+        if (isHung) await new Promise((_, reject) => scope.signal.addEventListener('abort', () => reject(scope.signal.reason)));
+        yield 1;
+      });
+      process.stdin.on('data', (data) => { isHung = String(data).trim() === 'hang'; });
+      say({ port: health.listeners[0].port, pid: 0 });
+    `;
+    await withChild(source, async (child) => {
+      const { port } = await child.message<{ port: number }>();
+      const health = async () =>
+        (await (await fetch(`http://127.0.0.1:${port}/health`)).json()) as {
+          endpoints: { generate: string };
+          canary: {
+            generate: { status: string; outcomes: Record<string, number>; history: { outcome: string }[] };
+          };
+          reasons: { code: string }[];
+        };
+      const becomes = (status: string) =>
+        until(async () => ((await health()).canary?.generate.status === status ? true : null), 10_000);
+      await becomes('ok');
+      child.process.stdin?.write('hang\n');
+      await becomes('failed');
+      const failed = await health();
+      expect(failed.endpoints.generate).toBe('notready');
+      expect(failed.reasons.map(({ code }) => code)).toContain('canary.failed');
+      expect(failed.canary.generate.history.at(-1)).toMatchObject({ outcome: 'timeout' });
+      expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200);
+      const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      expect(metrics).toMatch(/inference_health_canary_total\{outcome="timeout"\} [1-9]/);
+      child.process.stdin?.write('well\n');
+      await becomes('ok');
+      expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
     });
   });
 });
