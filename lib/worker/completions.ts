@@ -1,0 +1,159 @@
+/** One request at a worker: the engine's tokens as frames for a frontend, or as OpenAI's events or answer for anyone else. */
+import type { ServerResponse } from 'node:http';
+import { createAssembler } from '../fleet/assembler.js';
+import type { FinishReason, Outcome } from '../fleet/types.js';
+import type { ServedEndpoint } from '../lifecycle/serve.js';
+import { encodeFrame, FRAMES_TYPE } from '../wire/frames.js';
+import type { Engine, GenerateRequest, PromptInfo, TokenFrame } from './engine.js';
+import { sendError, sendJson } from './http-body.js';
+import { answerBody, createEventWriter, type OpenAiError } from './openai.js';
+import type { CompletionRequest } from './request.js';
+
+export interface WorkerCall {
+  readonly engine: Engine;
+  readonly endpoint: ServedEndpoint<GenerateRequest, TokenFrame>;
+  readonly request: CompletionRequest;
+  readonly id: string;
+  readonly bytes: number;
+  readonly signal: AbortSignal;
+}
+
+export async function answerFrames(call: WorkerCall, response: ServerResponse): Promise<void> {
+  const { engine, request } = call;
+  const info = await engine.prompt(request.prompt);
+  const frames = open(call, request.choice, info);
+  let length = request.generated.length;
+  try {
+    // Nothing is promised before the first token: a refusal is still a status.
+    let next = await frames.next();
+    response.writeHead(200, { 'Content-Type': FRAMES_TYPE, 'Cache-Control': 'no-store' });
+    response.write(encodeFrame({ type: 'prompt', tokens: info.tokens, ids: info.ids }));
+    for (; !next.done; next = await frames.next()) {
+      const { seq, tokenId, bytes } = next.value;
+      length = seq + 1;
+      if (!response.write(encodeFrame({ type: 'token', seq, tokenId, bytes }))) await drained(response);
+    }
+    response.end(encodeFrame({ type: 'finish', reason: reasonOf(request, length), length }));
+  } catch (error) {
+    const outcome = outcomeOf(error);
+    if (!response.headersSent) return refuse(response, error);
+    response.end(encodeFrame({ type: 'error', outcome, message: messageOf(error) }));
+  }
+}
+
+export async function answerOpenAi(call: WorkerCall, response: ServerResponse): Promise<void> {
+  const { engine, request, id } = call;
+  const context = { id, model: engine.model, created: Math.floor(Date.now() / 1000), isChat: request.isChat };
+  const info = await engine.prompt(request.prompt);
+  const events = request.stream ? createEventWriter(context) : null;
+  const texts: string[] = [];
+  const reasons: FinishReason[] = [];
+  let completionTokens = 0;
+
+  async function choice(index: number): Promise<void> {
+    const assembler = createAssembler({ stop: request.stop });
+    let length = request.generated.length;
+    const put = (text: string): void => {
+      if (text === '') return;
+      if (events === null) texts[index] = (texts[index] ?? '') + text;
+      else response.write(events.text(index, text));
+    };
+    for await (const { bytes } of open(call, index, info)) {
+      if (events !== null && !response.headersSent) writeHead(response);
+      length += 1;
+      completionTokens += 1;
+      put(assembler.push(bytes));
+      if (assembler.isStopped) break;
+    }
+    const { text, reason } = assembler.end(reasonOf(request, length));
+    put(text);
+    reasons[index] = reason;
+    if (events !== null) {
+      if (!response.headersSent) writeHead(response);
+      response.write(events.choiceEnd(index, reason));
+    }
+  }
+
+  try {
+    await Promise.all(Array.from({ length: request.choices }, (_, index) => choice(index)));
+  } catch (error) {
+    if (!response.headersSent) return refuse(response, error);
+    // An answer that ended without a word would be taken for a whole one.
+    response.end(events?.error({ status: 500, type: 'server_error', message: messageOf(error) }));
+    return;
+  }
+  const usage = { promptTokens: info.tokens, completionTokens };
+  if (events === null) {
+    const choices = reasons.map((reason, index) => ({ text: texts[index] ?? '', reason }));
+    return sendJson(response, 200, answerBody(context, choices, usage));
+  }
+  if (request.includeUsage) response.write(events.usage(usage));
+  response.end(events.done);
+}
+
+function open(
+  { endpoint, request, id, bytes, signal }: WorkerCall,
+  choice: number,
+  info: PromptInfo,
+): AsyncIterableIterator<TokenFrame> {
+  const generate: GenerateRequest = {
+    prompt: info.ids ?? request.prompt,
+    generated: request.generated,
+    maxTokens: request.maxTokens,
+    temperature: request.temperature,
+    seed: request.seed,
+    choice,
+  };
+  return endpoint.call(generate, { signal, bytes, ...(request.choices === 1 ? { id } : {}) });
+}
+
+export function writeHead(response: ServerResponse): void {
+  response.writeHead(200, {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-cache',
+    'X-Accel-Buffering': 'no',
+  });
+}
+
+const reasonOf = ({ maxTokens }: CompletionRequest, length: number): FinishReason =>
+  length >= maxTokens ? 'length' : 'stop';
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.once('drain', done);
+    response.once('close', done);
+  });
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const OUTCOMES: Readonly<Record<string, Outcome>> = {
+  ERR_OVERLOADED: 'overloaded',
+  ERR_DRAINING: 'draining',
+  ERR_CLOSED: 'shutdown',
+  ERR_CANCELLED: 'cancelled',
+  ERR_DEADLINE: 'deadline',
+};
+
+/** What an attempt came to, for the frontend's choice of what to do next. */
+function outcomeOf(error: unknown): Outcome {
+  const { code, outcome } = (error ?? {}) as { code?: unknown; outcome?: unknown };
+  if (outcome === 'reset' || outcome === 'numerical' || outcome === 'invalid' || outcome === 'unsupported')
+    return outcome;
+  return OUTCOMES[String(code)] ?? 'engine_error';
+}
+
+/** Before the first byte: a status, with the wait that the refusal asks for. */
+export function refuse(response: ServerResponse, error: unknown): void {
+  const { statusCode, headers } = (error ?? {}) as { statusCode?: unknown; headers?: object };
+  const status = typeof statusCode === 'number' ? statusCode : 500;
+  const type = status === 503 ? 'overloaded_error' : status < 500 ? 'invalid_request_error' : 'server_error';
+  const outcome = outcomeOf(error);
+  const body: OpenAiError = { status, type, message: messageOf(error), code: outcome };
+  sendError(response, body, { ...headers, 'X-Inference-Outcome': outcome });
+}

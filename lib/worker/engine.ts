@@ -1,0 +1,60 @@
+import type { RequestScope } from '../lifecycle/active-scopes.js';
+
+/** One generated token. */
+export interface TokenFrame {
+  /** Absolute position in the choice, from 0; the first one of a replay is the number of replayed tokens. */
+  readonly seq: number;
+  readonly tokenId: number;
+  /** Its text as bytes: a character may be spread over several tokens. */
+  readonly bytes: Uint8Array;
+  /** Counted by the served endpoint. */
+  readonly tokens?: 1;
+}
+
+/** What an engine is asked to generate; one choice. */
+export interface GenerateRequest {
+  /** Text, or the ids of the templated prompt as an earlier `prompt` said them. */
+  readonly prompt: string | readonly number[];
+  /** Tokens that were generated already, here or elsewhere; generation goes on behind them. */
+  readonly generated: readonly number[];
+  /** Of the whole choice, replayed tokens included. */
+  readonly maxTokens: number;
+  readonly temperature: number;
+  /** For sampling that depends on seed, choice and position alone; null: the engine's own. */
+  readonly seed: number | null;
+  readonly choice: number;
+}
+
+export interface PromptInfo {
+  readonly tokens: number;
+  /** Null: the engine does not tell; a replay then sends the text again. */
+  readonly ids: readonly number[] | null;
+}
+
+export interface EngineFigures {
+  /** Steps since its start; stands still when the engine hangs. */
+  readonly step: number;
+  readonly running: number;
+  readonly waiting: number;
+  /** Tokens that it has been given since its start; default: its steps. */
+  readonly scheduledTokens?: number;
+  readonly activeTokens?: number;
+  readonly kvBlocksUsed?: number;
+  readonly kvBlocksTotal?: number;
+  readonly expectedStepMs?: number;
+}
+
+/** What `serveWorker` serves. */
+export interface Engine {
+  /** Name under `/v1/models`. */
+  readonly model: string;
+  /** Tokens after which the engine ends by itself, for a frontend that has to know when only the finish is lost. */
+  readonly endTokens?: readonly number[];
+  prompt(prompt: string | readonly number[]): PromptInfo | Promise<PromptInfo>;
+  /**
+   * Tokens in order. It ends when the engine ends the choice or `maxTokens` are reached. What it throws ends the attempt: an
+   * error with a string `outcome` says how (`numerical`, `reset` …), any other counts as `engine_error`.
+   */
+  generate(request: GenerateRequest, scope: RequestScope): AsyncIterable<TokenFrame>;
+  figures(): EngineFigures;
+}

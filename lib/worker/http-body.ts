@@ -1,0 +1,49 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { errorBody, type OpenAiError } from './openai.js';
+
+export class BodyError extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = 'BodyError';
+    this.status = status;
+  }
+}
+
+/** @throws BodyError 400 for what is not JSON, 413 above `maxBytes` */
+export function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBytes) {
+        request.removeAllListeners('data').resume();
+        reject(new BodyError(413, `the body is larger than ${maxBytes} bytes`));
+      } else chunks.push(chunk);
+    });
+    request.on('end', () => {
+      try {
+        resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+      } catch (error) {
+        reject(new BodyError(400, `the body is not JSON: ${(error as Error).message}`));
+      }
+    });
+    request.on('error', reject);
+    request.on('aborted', () => reject(new BodyError(400, 'the request was aborted')));
+  });
+}
+
+export function sendJson(response: ServerResponse, status: number, body: string, headers = {}): void {
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    ...headers,
+  });
+  response.end(body);
+}
+
+export function sendError(response: ServerResponse, error: OpenAiError, headers = {}): void {
+  if (response.headersSent) response.destroy();
+  else sendJson(response, error.status, JSON.stringify(errorBody(error)), headers);
+}

@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { HealthOptions, Logger } from '../config/options.js';
+import type { Health } from '../lifecycle/health.js';
+import { startHealth } from '../lifecycle/start.js';
+import type { WorkerBeacon } from '../wire/beacon.js';
+import { FRAMES_TYPE } from '../wire/frames.js';
+import { type Beacons, createBeacons } from './beacons.js';
+import { answerFrames, answerOpenAi, refuse } from './completions.js';
+import type { Engine, GenerateRequest, TokenFrame } from './engine.js';
+import { BodyError, readJson, sendError, sendJson } from './http-body.js';
+import { modelsBody } from './openai.js';
+import { BadRequest, parseCompletion } from './request.js';
+
+export interface WorkerOptions {
+  readonly engine: Engine;
+  /** Port of the API, 0: any. Default 8000. */
+  readonly port?: number;
+  /** Default 127.0.0.1: the API has no authentication of its own. */
+  readonly host?: string;
+  /** Place in the fleet that survives restarts. Default: host and port. */
+  readonly name?: string;
+  /** Largest request body. Default 10 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Health of the worker, probes included. Default: port 0 on 127.0.0.1, failures shut down, SIGTERM drains. */
+  readonly health?: HealthOptions;
+  readonly logger?: Logger;
+}
+
+export interface Worker {
+  readonly name: string;
+  readonly incarnation: string;
+  /** `http://host:port` of the API. */
+  readonly url: string;
+  readonly health: Health;
+  /** Ends API and health; requests in flight are cut. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Serves an engine over OpenAI's API, with health, admission, cancellation and drain, and tokens for frontends. */
+export async function serveWorker(options: WorkerOptions): Promise<Worker> {
+  const { engine, host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
+  const health = await startHealth({
+    port: 0,
+    host: '127.0.0.1',
+    shutdown: true,
+    onGpuFailure: 'shutdown',
+    onEngineFailure: 'shutdown',
+    ...(options.logger === undefined ? {} : { logger: options.logger }),
+    ...options.health,
+  });
+  const endpoint = health
+    .endpoint('generate')
+    .serve<GenerateRequest, TokenFrame>((request, scope) => engine.generate(request, scope));
+  const incarnation = `${Date.now().toString(36)}-${randomBytes(8).toString('hex')}`;
+  let name = options.name ?? '';
+
+  function beacon(): WorkerBeacon {
+    const figures = engine.figures();
+    const { phase, ready } = health.status();
+    return {
+      worker: name,
+      incarnation,
+      model: engine.model,
+      state: phase === 'starting' || phase === 'serving' ? 'serving' : 'draining',
+      ready,
+      engineStep: figures.step,
+      running: figures.running,
+      waiting: figures.waiting,
+      scheduledTokens: figures.scheduledTokens ?? figures.step,
+      activeTokens: figures.activeTokens ?? 0,
+      kvBlocksUsed: figures.kvBlocksUsed ?? 0,
+      kvBlocksTotal: figures.kvBlocksTotal ?? 0,
+      expectedStepMs: figures.expectedStepMs ?? 0,
+    };
+  }
+  const beacons = createBeacons(beacon);
+  health.on('drain', beacons.send);
+  health.on('status', beacons.send);
+
+  const server = createServer((request, response) => {
+    route(request, response).catch((error: unknown) => fail(response, error));
+  });
+
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').split('?', 1)[0];
+    switch (`${request.method} ${path}`) {
+      case 'POST /v1/completions':
+        return complete(request, response, false);
+      case 'POST /v1/chat/completions':
+        return complete(request, response, true);
+      case 'GET /v1/models':
+        return sendJson(response, 200, modelsBody([engine.model], 0));
+      case 'GET /v1/beacons':
+        return beacons.subscribe(response);
+      default:
+        sendError(response, {
+          status: 404,
+          type: 'invalid_request_error',
+          message: `no route ${request.method} ${path}; there are POST /v1/completions, POST /v1/chat/completions, GET /v1/models`,
+        });
+    }
+  }
+
+  async function complete(
+    request: IncomingMessage,
+    response: ServerResponse,
+    isChat: boolean,
+  ): Promise<void> {
+    const gone = new AbortController();
+    // 'close' comes after a whole answer too; nothing is left to abort then.
+    response.on('close', () => gone.abort());
+    const parsed = parseCompletion(await readJson(request, maxBodyBytes), isChat);
+    const header = request.headers['x-request-id'];
+    const id = typeof header === 'string' && /^[\w.:-]{1,128}$/.test(header) ? header : requestId();
+    const bytes = Number(request.headers['content-length'] ?? 0);
+    const call = { engine, endpoint, request: parsed, id, bytes, signal: gone.signal };
+    const wantsFrames = request.headers.accept === FRAMES_TYPE;
+    await (wantsFrames ? answerFrames(call, response) : answerOpenAi(call, response));
+  }
+
+  const port = await listen(server, options.port ?? 8000, host).catch(async (error: unknown) => {
+    await health.close();
+    throw error;
+  });
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  if (name === '') name = `${host}:${port}`;
+  health.engine.ready();
+  health.model.ready();
+
+  const close = async (): Promise<void> => {
+    endpoint.close();
+    await closeServer(server, beacons);
+    await health.close();
+  };
+  return { name, incarnation, url, health, close, [Symbol.asyncDispose]: close };
+}
+
+function requestId(): string {
+  return `req-${randomBytes(12).toString('hex')}`;
+}
+
+function fail(response: ServerResponse, error: unknown): void {
+  if (error instanceof BadRequest)
+    sendError(response, {
+      status: 400,
+      type: 'invalid_request_error',
+      message: error.message,
+      param: error.param,
+    });
+  else if (error instanceof BodyError)
+    sendError(response, { status: error.status, type: 'invalid_request_error', message: error.message });
+  else refuse(response, error);
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+function closeServer(server: Server, beacons: Beacons): Promise<void> {
+  beacons.close();
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeAllConnections();
+  return closed;
+}
