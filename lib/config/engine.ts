@@ -9,7 +9,7 @@ export interface EngineMonitorOptions {
   stallCeilingMs?: number;
   /** An engine that loads for longer has failed; 0 = never. Default 1800000. */
   loadTimeoutMs?: number;
-  /** From a request to its first token. Default: adapted between floor and ceiling. */
+  /** From a request to its first token. Default: `stallCeilingMs`; it cannot be learned from shorter prompts. */
   prefillTimeoutMs?: number;
   /** Between two tokens. Default: adapted between floor and ceiling. */
   decodeTimeoutMs?: number;
@@ -27,8 +27,9 @@ export interface EngineMonitorConfig {
   readonly stallFloorMs: number;
   readonly stallCeilingMs: number;
   readonly loadTimeoutMs: number;
-  /** Null: adapted between floor and ceiling. */
+  /** Null: the ceiling. */
   readonly prefillTimeoutMs: number | null;
+  /** Null: adapted between floor and ceiling. */
   readonly decodeTimeoutMs: number | null;
   readonly heartbeatMs: number;
   readonly checkIntervalMs: number;
@@ -53,12 +54,7 @@ export const ENGINE_SPECS: readonly OptionSpec[] = [
   ),
   limit('stallCeilingMs', 100, 120_000, 'and always after this'),
   limit('loadTimeoutMs', 0, 1_800_000, 'an engine that loads for longer has failed; 0 = never'),
-  limit(
-    'prefillTimeoutMs',
-    10,
-    null,
-    'longest time to the first token; unset: adapted between floor and ceiling',
-  ),
+  limit('prefillTimeoutMs', 10, null, 'longest time to the first token; unset: the ceiling'),
   limit('decodeTimeoutMs', 10, null, 'longest time between tokens; unset: adapted between floor and ceiling'),
   limit('heartbeatMs', 50, 3000, 'a watched engine that gives no heartbeat for this long is stalled'),
   limit('checkIntervalMs', 50, 2000, 'time between two runs of the `check` of the engine'),
