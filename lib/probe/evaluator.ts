@@ -1,3 +1,5 @@
+// Not the global: that is a getter, and this is on the path of every probe.
+import { performance } from 'node:perf_hooks';
 import type { LoadReader } from '../admission/load-block.js';
 import { hostFacts } from '../dialects/facts.js';
 import { LIVE, LIVE_COUNT, type Moment } from '../dialects/template.js';
@@ -21,6 +23,9 @@ const GPU_VERSION = 5;
 const SIGNAL_AT = 6;
 const POLL_SLOTS = 7;
 
+/** Probes that arrive together share one look at the clock and the counters; what changes is told to the millisecond. */
+const FRESH_MS = 0.25;
+
 export interface EvaluatorOptions {
   readonly source: NativeAddon;
   /** Id of the main thread's loop; −1 when it is not monitored. */
@@ -39,8 +44,10 @@ export interface EvaluatorOptions {
 /** The status as of the last `update()`, on any thread: pure steps over what the native block says. */
 export interface Evaluator {
   readonly moment: Moment;
-  /** The probe path's first call: one native call, and work only if something changed or expired. */
+  /** One native call, and work only if something changed or expired. */
   update(): void;
+  /** The probe path's first call: `update`, unless one was made for a probe less than a quarter of a millisecond ago. */
+  refresh(): void;
   apply(event: StatusEvent): void;
   /** Takes over the state of another thread's evaluator. */
   replace(state: State): void;
@@ -78,6 +85,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
   let lastStall: StallView | null = null;
   let loadShape = 0;
   let signalAtMs = 0;
+  let refreshedAtMs = Number.NEGATIVE_INFINITY;
 
   function apply(event: StatusEvent): void {
     gpu?.observe(event, moment.monoMs);
@@ -141,9 +149,17 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
     return judged ?? verdict(state, moment.monoMs);
   }
 
+  function refresh(): void {
+    const nowMs = performance.now();
+    if (judged !== null && nowMs - refreshedAtMs < FRESH_MS) return;
+    refreshedAtMs = nowMs;
+    update();
+  }
+
   return {
     moment,
     update,
+    refresh,
     apply,
     replace(next) {
       state = next;

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+// Not the global: that is a getter, and this is on the path of every probe.
+import { performance } from 'node:perf_hooks';
 import { INTERNAL_ERROR, MOST_LATE, OTHER_PATH, TOO_MANY_LATE } from './reply.js';
 import { safeReport } from './report.js';
 import type { ProbeReply, ProbeRequest, ProbeRoute, ProbeRoutes, ProbeServerOptions } from './server.js';

@@ -87,6 +87,7 @@ function cachedRoute(route: Route, { evaluator, details, refreshLive }: RoutesOp
   const isDocument = route.dependsOn === 'document';
   const generation = isDocument ? evaluator.documentGeneration : evaluator.verdictGeneration;
   let rendered = -1;
+  let renderedAtMs = Number.NaN;
   let template: Template | null = null;
 
   function load(answer: Reply): Template {
@@ -97,7 +98,7 @@ function cachedRoute(route: Route, { evaluator, details, refreshLive }: RoutesOp
   }
 
   return (request: ProbeRequest): ProbeReply => {
-    evaluator.update();
+    evaluator.refresh();
     const special = specialOf(route, request);
     if (isDocument || special !== null) refreshLive(moment);
     if (special !== null) {
@@ -109,7 +110,10 @@ function cachedRoute(route: Route, { evaluator, details, refreshLive }: RoutesOp
     if (template === null || rendered !== generation()) {
       template = load(route.render(evaluator.view(), details));
       rendered = generation();
+    } else if (!isDocument && moment.monoMs === renderedAtMs) {
+      return reply;
     }
+    renderedAtMs = moment.monoMs;
     reply.length = template.render(reply.body, moment);
     return reply;
   };
