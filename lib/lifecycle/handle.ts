@@ -7,10 +7,10 @@ import { createLive } from '../probe/live.js';
 import type { Started } from '../probe/thread.js';
 import { startCheck } from './checks.js';
 import { checkName, createClaim, createComponent, createHold } from './claims.js';
+import { endWithProcess } from './engine-hook.js';
 import { createGpuControl } from './gpu-control.js';
 import { createHandler } from './handler.js';
 import type { Health } from './health.js';
-import { endWithProcess } from './engine-hook.js';
 import { createEndpoints } from './served-endpoint.js';
 import type { Service } from './service.js';
 
@@ -31,7 +31,7 @@ export function createHandle(service: Service, { listeners, engine, admin }: Sta
     admission: service.admission,
     begin: service.begin,
     beginWork: service.board.begin,
-    canaries: null,
+    canaries: service.canaries,
     reportError: (error) => void gpu.reportError(error),
     declare: (name) => dispatch({ type: 'endpoint-declared', atMs: monoMs(), name }),
     dispatch,
@@ -59,6 +59,7 @@ export function createHandle(service: Service, { listeners, engine, admin }: Sta
       progress(steps = 1) {
         if (!Number.isInteger(steps) || steps < 1)
           throw invalid('engine.progress', 'an integer of at least 1', steps);
+        service.board.reports();
         service.board.progress(steps);
       },
     },

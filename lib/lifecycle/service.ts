@@ -6,6 +6,7 @@ import {
   type LoadWriter,
 } from '../admission/load-block.js';
 import type { Admission } from '../admission/permit.js';
+import { type Canaries, createCanaries } from '../canary/canary.js';
 import { collectBuildInfo } from '../config/build-info.js';
 import type { Config, HealthOptions, Logger } from '../config/options.js';
 import { type BoardWriter, createBoard, createBoardWriter } from '../engine/board.js';
@@ -76,6 +77,8 @@ export interface Service {
   readonly engine: EngineMonitor;
   /** The engine's work as the watchdog sees it. */
   readonly board: BoardWriter;
+  /** Null where no test requests are sent. */
+  readonly canaries: Canaries | null;
   /** Sends an event to the probe thread; after `close` it does nothing. */
   dispatch(event: StatusEvent): void;
   renderMetrics(): Promise<Uint8Array>;
@@ -182,6 +185,20 @@ export function startService(options: HealthOptions, config: Config, internals: 
       watchEngineFailure(finding);
     },
   });
+  const canaries =
+    config.canary === null
+      ? null
+      : createCanaries({
+          config: config.canary,
+          logger,
+          now: monoMs,
+          dispatch,
+          busy: board.running,
+          progress: board.progressTotal,
+          onWorking: () => board.progress(1),
+          unsettled: (name) =>
+            scopes.requests().filter(({ isCanary, endpoint }) => isCanary && endpoint === name).length,
+        });
   const watchEngineFailure = createEngineFailureWatch({
     config,
     describe: engine.describe,
@@ -248,6 +265,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     options.signal?.removeEventListener('abort', onAbort);
     unwatchWorkers();
     stopCounting();
+    canaries?.close();
     engine.close();
     shutdown.close();
     appMetrics?.close();
@@ -336,6 +354,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     },
     engine,
     board,
+    canaries,
     evaluator,
     emitter,
     share,
