@@ -85,7 +85,7 @@ export function createShutdownHooks(
       const arm = (): void => {
         clearTimeout(timer);
         const leftMs = Math.min(startedAtMs + hook.timeoutMs, endsAtMs) - now();
-        timer = setTimeout(() => resolve(TIMED_OUT), Math.max(0, leftMs));
+        timer = setTimeout(() => resolve(TIMED_OUT), Math.max(0, Math.ceil(leftMs)));
       };
       onHurry = arm;
       arm();
