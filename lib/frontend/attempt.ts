@@ -1,0 +1,119 @@
+/** One attempt at a worker: sends the request, hands on frames, and says once how it ended. */
+import type { Outcome } from '../fleet/types.js';
+import { decodeFrame, FRAMES_TYPE, type Frame } from '../wire/frames.js';
+import { createLineSplitter } from '../wire/lines.js';
+import type { CompletionRequest } from '../worker/request.js';
+import type { Reservation } from './pool.js';
+
+export interface AttemptPorts {
+  frame(frame: Frame): void;
+  /** Not after `kill`. */
+  failed(failure: AttemptFailure): void;
+}
+
+export interface AttemptFailure {
+  readonly outcome: Outcome;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+export interface Attempt {
+  kill(): void;
+}
+
+export interface AttemptRequest {
+  readonly id: string;
+  readonly request: CompletionRequest;
+  readonly prompt: string | readonly number[];
+  readonly generated: Int32Array;
+  readonly choice: number;
+}
+
+export function startAttempt(
+  reservation: Reservation,
+  attempt: AttemptRequest,
+  ports: AttemptPorts,
+): Attempt {
+  const killed = new AbortController();
+  let hasEnded = false;
+
+  const fail = (failure: AttemptFailure): void => {
+    if (hasEnded || killed.signal.aborted) return;
+    hasEnded = true;
+    ports.failed(failure);
+  };
+
+  async function run(): Promise<void> {
+    const { statusCode, headers, body } = await reservation.http.request({
+      path: '/v1/completions',
+      method: 'POST',
+      signal: killed.signal,
+      headers: { 'content-type': 'application/json', accept: FRAMES_TYPE, 'x-request-id': attempt.id },
+      body: bodyOf(attempt),
+    });
+    if (statusCode !== 200) {
+      const text = await body.text();
+      return fail(refusal(statusCode, headers, text));
+    }
+    const split = createLineSplitter((line) => {
+      if (hasEnded || killed.signal.aborted) return;
+      const frame = decodeFrame(line);
+      if (frame.type === 'error') return fail({ outcome: frame.outcome, message: frame.message });
+      if (frame.type === 'token') reservation.token();
+      if (frame.type === 'finish') hasEnded = true;
+      ports.frame(frame);
+    });
+    for await (const chunk of body) split(chunk as Uint8Array);
+    fail({ outcome: 'truncated', message: 'the stream ended without a finish' });
+  }
+
+  run().catch((error: Error & { code?: string }) =>
+    fail({ outcome: outcomeOf(error), message: error.message }),
+  );
+  return { kill: () => killed.abort() };
+}
+
+function bodyOf({ request, prompt, generated, choice }: AttemptRequest): string {
+  const { model, maxTokens, temperature, seed } = request;
+  return JSON.stringify({
+    ...(model === null ? {} : { model }),
+    prompt,
+    max_tokens: maxTokens,
+    temperature,
+    ...(seed === null ? {} : { seed }),
+    generated: [...generated],
+    choice,
+  });
+}
+
+function refusal(
+  status: number,
+  headers: Record<string, string | string[] | undefined>,
+  text: string,
+): AttemptFailure {
+  const told = headers['x-inference-outcome'];
+  const message = messageIn(text) ?? `the worker answered ${status}`;
+  if (status === 429 || status === 503 || status === 529) {
+    const seconds = Number(headers['retry-after']);
+    const outcome = told === 'draining' || told === 'shutdown' ? told : 'overloaded';
+    return { outcome, message, ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}) };
+  }
+  if (status < 500) return { outcome: 'invalid', message };
+  return { outcome: told === 'numerical' || told === 'reset' ? told : 'engine_error', message };
+}
+
+function messageIn(text: string): string | null {
+  try {
+    const { error } = JSON.parse(text) as { error?: { message?: unknown } };
+    return typeof error?.message === 'string' ? error.message : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Where nobody was reached no byte was sent, and where the answer is no answer the worker is broken. */
+function outcomeOf({ code, name }: Error & { code?: string }): Outcome {
+  if (code === 'ECONNREFUSED' || code === 'ENOENT' || code === 'UND_ERR_CONNECT_TIMEOUT') return 'not_sent';
+  if (name === 'SyntaxError') return 'engine_error';
+  return 'reset';
+}

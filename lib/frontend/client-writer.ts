@@ -1,0 +1,86 @@
+import type { ServerResponse } from 'node:http';
+import type { ClientEvent } from '../fleet/logical-request.js';
+import type { FinishReason, Outcome } from '../fleet/types.js';
+import { writeHead } from '../worker/completions.js';
+import { sendError, sendJson } from '../worker/http-body.js';
+import { answerBody, createEventWriter, type OpenAiError } from '../worker/openai.js';
+import type { CompletionRequest } from '../worker/request.js';
+
+export interface ClientWriter {
+  /** @param message what the last attempt said, for an error */
+  write(event: ClientEvent, message: string): void;
+}
+
+/** What a client reads: events as they come, or one answer at the end. */
+export function createClientWriter(
+  response: ServerResponse,
+  {
+    id,
+    model,
+    request,
+  }: { readonly id: string; readonly model: string; readonly request: CompletionRequest },
+): ClientWriter {
+  const context = { id, model, created: Math.floor(Date.now() / 1000), isChat: request.isChat };
+  const events = request.stream ? createEventWriter(context) : null;
+  const texts: string[] = new Array<string>(request.choices).fill('');
+  const reasons: FinishReason[] = [];
+  response.setHeader('X-Request-Id', id);
+
+  function put(event: string): void {
+    if (!response.headersSent) writeHead(response);
+    response.write(event);
+  }
+
+  return {
+    write(event, message) {
+      if (response.destroyed) return;
+      switch (event.type) {
+        case 'text':
+          if (events !== null) put(events.text(event.choice, event.text));
+          else texts[event.choice] += event.text;
+          break;
+        case 'choice_end':
+          reasons[event.choice] = event.reason;
+          if (events !== null) put(events.choiceEnd(event.choice, event.reason));
+          break;
+        case 'end':
+          if (events === null) {
+            const choices = texts.map((text, index) => ({ text, reason: reasons[index] ?? 'stop' }));
+            sendJson(response, 200, answerBody(context, choices, event.usage));
+          } else {
+            if (request.includeUsage) put(events.usage(event.usage));
+            response.end(events.done);
+          }
+          break;
+        case 'error': {
+          const error = outcomeError(event.outcome, message === '' ? event.why : `${event.why}: ${message}`);
+          if (!response.headersSent) sendError(response, error, retryHeaders(error.status));
+          // Half an answer that ends without a word would be taken for a whole one.
+          else response.end(events?.error(error));
+          break;
+        }
+      }
+    },
+  };
+}
+
+const STATUSES: Partial<Record<Outcome | 'poison', number>> = {
+  invalid: 400,
+  unsupported: 400,
+  overloaded: 503,
+  draining: 503,
+  shutdown: 503,
+  no_workers: 503,
+  deadline: 504,
+};
+
+export function outcomeError(outcome: Outcome | 'poison', message: string): OpenAiError {
+  const status = STATUSES[outcome] ?? (outcome === 'poison' ? 500 : 502);
+  const type =
+    status === 400 ? 'invalid_request_error' : status === 503 ? 'overloaded_error' : 'server_error';
+  return { status, type, message, code: outcome };
+}
+
+function retryHeaders(status: number): Record<string, string> {
+  return status === 503 ? { 'Retry-After': '1' } : {};
+}

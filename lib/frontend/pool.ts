@@ -1,0 +1,231 @@
+/** The workers as a frontend sees them: who is there, how they are, how loaded, and who takes the next request. */
+import { Pool as HttpPool } from 'undici';
+import { createEjector, type Generation } from '../fleet/ejector.js';
+import { createLoadView, type Permit } from '../fleet/load-view.js';
+import type { Patience } from '../fleet/migrator-types.js';
+import { type RoutableWorker, route } from '../fleet/router.js';
+import type { Outcome, WorkerRef } from '../fleet/types.js';
+import { createWorkerHealth, type WorkerCondition, type WorkerHealth } from '../fleet/worker-health.js';
+import type { WorkerBeacon } from '../wire/beacon.js';
+import { type BeaconReader, readBeacons } from './beacon-reader.js';
+
+export interface PoolPorts {
+  now(): number;
+  random(): number;
+  log(fields: object, message: string): void;
+  /** The worker drains: what runs there may move. */
+  onLeaving(ref: WorkerRef): void;
+  onCondition(ref: WorkerRef, condition: WorkerCondition): void;
+  /** The engine there moved: who waits for a first token there has not been forgotten. */
+  onProgress(ref: WorkerRef): void;
+}
+
+/** A worker that a request was given to; `release` it with what came of it, once. */
+export interface Reservation {
+  readonly ref: WorkerRef;
+  readonly http: HttpPool;
+  readonly patience: Patience;
+  /** A token came. */
+  token(): void;
+  /** Null: nothing was sent. */
+  release(outcome: Outcome | null): void;
+}
+
+export interface MemberView {
+  readonly url: string;
+  readonly ref: WorkerRef | null;
+  readonly model: string | null;
+  readonly condition: WorkerCondition | 'unknown';
+  readonly state: 'serving' | 'draining' | 'gone';
+  readonly isEjected: boolean;
+  readonly load: number;
+  readonly inFlight: number;
+}
+
+export interface WorkerPool {
+  pick(request: {
+    readonly model: string | null;
+    readonly excluded: readonly WorkerRef[];
+    readonly promptTokens: number;
+    readonly expectedTokens: number;
+  }): Reservation | null;
+  models(): readonly string[];
+  members(): readonly MemberView[];
+  forgive(ref: WorkerRef): void;
+  /** Looks at silence; call it every 50 to 100 ms. */
+  tick(): void;
+  close(): Promise<void>;
+}
+
+interface Member {
+  readonly url: string;
+  readonly http: HttpPool;
+  readonly reader: BeaconReader;
+  ref: WorkerRef | null;
+  beacon: WorkerBeacon | null;
+  isGone: boolean;
+  health: WorkerHealth;
+  condition: WorkerCondition;
+  /** Smoothed time between two tokens of a stream, milliseconds. */
+  tokenMs: number;
+}
+
+const MIN_NEXT_MS = 1000;
+const MAX_NEXT_MS = 10_000;
+const FIRST_MS = 3000;
+const CONNECT_MS = 1000;
+
+export function createWorkerPool(urls: readonly string[], ports: PoolPorts): WorkerPool {
+  const { now, random, log } = ports;
+  const ejector = createEjector();
+  const loads = createLoadView();
+  const members: Member[] = urls.map((url) => {
+    const http = new HttpPool(url, {
+      connections: null,
+      pipelining: 1,
+      connect: { timeout: CONNECT_MS },
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    const member: Member = {
+      url,
+      http,
+      reader: readBeacons(http, {
+        beacon: (beacon) => hear(member, beacon),
+        lost: (error, refused) => lose(member, error, refused),
+      }),
+      ref: null,
+      beacon: null,
+      isGone: true,
+      health: createWorkerHealth(now()),
+      condition: 'alive',
+      tokenMs: 50,
+    };
+    return member;
+  });
+
+  function hear(member: Member, beacon: WorkerBeacon): void {
+    const atMs = now();
+    const { worker, incarnation } = beacon;
+    if (member.ref?.incarnation !== incarnation || member.ref.worker !== worker) {
+      if (member.ref !== null) ejector.remove(member.ref);
+      member.ref = { worker, incarnation };
+      member.health = createWorkerHealth(atMs);
+      member.condition = 'alive';
+      ejector.add(member.ref, atMs);
+      log({ worker, url: member.url, model: beacon.model }, 'worker found');
+    }
+    const before = member.beacon;
+    member.beacon = beacon;
+    member.isGone = false;
+    member.health.beacon({ ...beacon, atMs });
+    loads.report(member.ref, { ...beacon, atMs });
+    if (beacon.state === 'draining' && before?.state !== 'draining') {
+      log({ worker }, 'worker drains');
+      ports.onLeaving(member.ref);
+    }
+    if (before !== null && beacon.engineStep !== before.engineStep) ports.onProgress(member.ref);
+    judge(member, atMs);
+  }
+
+  function lose(member: Member, error: Error, refused: boolean): void {
+    if (!refused || member.isGone || member.ref === null) return;
+    // Nobody listens where it was: the process is gone, and what ran there with it.
+    member.isGone = true;
+    log({ worker: member.ref.worker, error: error.message }, 'worker gone');
+    ejector.strike(member.ref, now(), random());
+  }
+
+  function judge(member: Member, atMs: number): void {
+    if (member.ref === null) return;
+    const condition = member.health.condition(atMs);
+    if (condition === member.condition) return;
+    member.condition = condition;
+    const { ref } = member;
+    log({ worker: ref.worker, condition }, 'worker condition');
+    if (condition === 'frozen' || condition === 'hung') ejector.strike(ref, atMs, random());
+    ports.onCondition(ref, condition);
+  }
+
+  const isOpen = ({ isGone, beacon }: Member): boolean =>
+    !isGone && beacon !== null && beacon.ready && beacon.state === 'serving';
+
+  function candidates(model: string | null, atMs: number): RoutableWorker[] {
+    const byWorker = new Map(members.filter(isOpen).map((member) => [member.ref?.worker ?? '', member]));
+    const view = ejector.view(atMs, ({ worker }) => byWorker.has(worker));
+    const workers: RoutableWorker[] = [];
+    for (const candidate of view.candidates) {
+      const member = byWorker.get(candidate.ref.worker);
+      if (member === undefined || (model !== null && member.beacon?.model !== model)) continue;
+      const load = loads.load(candidate.ref, atMs);
+      workers.push({ ...candidate, load, condition: member.condition, cachedTokens: 0 });
+    }
+    return workers;
+  }
+
+  function reserve(member: Member, ref: WorkerRef, generation: Generation, permit: Permit): Reservation {
+    let isOpenStill = true;
+    let lastTokenMs: number | null = null;
+    const nextMs = Math.min(MAX_NEXT_MS, Math.max(MIN_NEXT_MS, member.tokenMs * 10));
+    const firstMs = Math.max(FIRST_MS, 3 * (member.beacon?.expectedStepMs ?? 0));
+    return {
+      ref,
+      http: member.http,
+      patience: { firstMs, nextMs },
+      token() {
+        const atMs = now();
+        permit.progress(1);
+        member.health.frame(atMs);
+        if (lastTokenMs !== null) member.tokenMs += 0.05 * (atMs - lastTokenMs - member.tokenMs);
+        lastTokenMs = atMs;
+      },
+      release(outcome) {
+        if (!isOpenStill) return;
+        isOpenStill = false;
+        const atMs = now();
+        permit.release(atMs);
+        ejector.outcome(ref, generation, outcome ?? 'cancelled', atMs, random());
+      },
+    };
+  }
+
+  return {
+    pick({ model, excluded, promptTokens, expectedTokens }) {
+      const atMs = now();
+      const chosen = route({ excluded, promptTokens }, candidates(model, atMs), [random(), random()]);
+      const member = members.find(({ ref }) => ref !== null && ref.worker === chosen?.ref.worker);
+      if (chosen === null || member === undefined) return null;
+      const generation = ejector.permit(chosen.ref, atMs);
+      if (generation === null) return null;
+      const permit = loads.send(chosen.ref, promptTokens + expectedTokens, atMs);
+      return reserve(member, chosen.ref, generation, permit);
+    },
+    models: () => [
+      ...new Set(members.filter(isOpen).flatMap(({ beacon }) => (beacon === null ? [] : [beacon.model]))),
+    ],
+    members: () =>
+      members.map((member) => {
+        const { url, ref, beacon, isGone, condition } = member;
+        const load = ref === null ? null : loads.load(ref, now());
+        return {
+          url,
+          ref,
+          model: beacon?.model ?? null,
+          condition: ref === null ? 'unknown' : condition,
+          state: isGone || beacon === null ? 'gone' : beacon.state,
+          isEjected: ref !== null && ejector.isEjected(ref, now()),
+          load: load?.tokens ?? 0,
+          inFlight: load?.inFlight ?? 0,
+        };
+      }),
+    forgive: (ref) => ejector.forgive(ref),
+    tick() {
+      const atMs = now();
+      for (const member of members) if (!member.isGone) judge(member, atMs);
+    },
+    async close() {
+      for (const { reader } of members) reader.close();
+      await Promise.all(members.map(({ http }) => http.destroy()));
+    },
+  };
+}

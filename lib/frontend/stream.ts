@@ -1,0 +1,245 @@
+/** One request of a client, from its body to its last byte: runs what the logical request asks for. */
+import {
+  type ClientEvent,
+  createLogicalRequest,
+  type RequestOutput,
+  type Usage,
+} from '../fleet/logical-request.js';
+import type { MigrationLimits, Withdraw } from '../fleet/migrator-types.js';
+import type { Outcome, WorkerRef } from '../fleet/types.js';
+import type { WorkerCondition } from '../fleet/worker-health.js';
+import type { CompletionRequest } from '../worker/request.js';
+import { type Attempt, startAttempt } from './attempt.js';
+import type { Reservation, WorkerPool } from './pool.js';
+
+export interface StreamPorts {
+  readonly pool: WorkerPool;
+  readonly limits: Partial<MigrationLimits>;
+  readonly retryBudget: Withdraw;
+  readonly hedgeBudget: Withdraw;
+  now(): number;
+  random(): number;
+  log(fields: object, message: string): void;
+  onMigrated(outcome: Outcome): void;
+  onPoison(workers: readonly WorkerRef[]): void;
+  /** In order; the last one is `end` or `error`. */
+  client(event: ClientEvent, message: string): void;
+}
+
+export interface RunningStream {
+  readonly id: string;
+  readonly usage: Usage;
+  nextTimerMs(): number;
+  tick(): void;
+  suspect(ref: WorkerRef): void;
+  leaving(ref: WorkerRef): void;
+  /** The worker is frozen or hung: what runs there is over. */
+  lost(ref: WorkerRef, condition: WorkerCondition): void;
+  progress(ref: WorkerRef): void;
+  cancel(): void;
+}
+
+interface Running {
+  readonly choice: number;
+  readonly epoch: number;
+  readonly reservation: Reservation;
+  readonly attempt: Attempt;
+  hasToken: boolean;
+}
+
+/** Without a tokenizer of its own a frontend takes four characters for a token, until a worker says better. */
+const CHARACTERS_PER_TOKEN = 4;
+
+export function runStream(id: string, request: CompletionRequest, ports: StreamPorts): RunningStream {
+  const { pool, now, random } = ports;
+  const promptTokens =
+    typeof request.prompt === 'string'
+      ? Math.ceil(request.prompt.length / CHARACTERS_PER_TOKEN)
+      : request.prompt.length;
+  const logical = createLogicalRequest({
+    request: {
+      promptTokens,
+      maxTokens: request.maxTokens,
+      endTokens: [],
+      isReplayable: true,
+      deadlineMs: null,
+    },
+    choices: request.choices,
+    stop: request.stop,
+    limits: ports.limits,
+    retryBudget: ports.retryBudget,
+    hedgeBudget: ports.hedgeBudget,
+  });
+  let prompt = request.prompt;
+  let toldTokens: number | null = null;
+  let lastMessage = '';
+  const running = new Map<string, Running>();
+  /** Workers that were picked and not yet dispatched to, by choice. */
+  const reserved = new Map<number, Reservation>();
+  const keyOf = (choice: number, epoch: number): string => `${choice}:${epoch}`;
+
+  function take({ client, effects }: RequestOutput): void {
+    // What the client gets does not wait for what the workers are told.
+    for (const event of client) ports.client(withPrompt(event), lastMessage);
+    for (const { choice, effect } of effects) {
+      switch (effect.type) {
+        case 'pick':
+          pick(choice, effect.excluded);
+          break;
+        case 'dispatch':
+          dispatch(choice, effect.epoch);
+          break;
+        case 'warm':
+          // Engines here keep no prefix between requests: the move costs its prefill whenever it is made.
+          take(logical.step(choice, { type: 'warmed', atMs: now(), ref: effect.ref }));
+          break;
+        case 'kill':
+          running.get(keyOf(choice, effect.epoch))?.attempt.kill();
+          break;
+        case 'outcome': {
+          const key = keyOf(choice, effect.epoch);
+          running.get(key)?.reservation.release(effect.outcome);
+          running.delete(key);
+          break;
+        }
+        case 'migrated':
+          ports.log(
+            {
+              request: id,
+              from: effect.from.worker,
+              outcome: effect.outcome,
+              tokens: logical.tokens(choice).length,
+            },
+            'stream moves',
+          );
+          ports.onMigrated(effect.outcome);
+          break;
+        case 'poison':
+          ports.onPoison(effect.workers);
+          break;
+        case 'end':
+          break;
+      }
+    }
+  }
+
+  /** The engine's count of the prompt is the right one. */
+  function withPrompt(event: ClientEvent): ClientEvent {
+    if ((event.type !== 'end' && event.type !== 'error') || toldTokens === null) return event;
+    return { ...event, usage: { ...event.usage, promptTokens: toldTokens } };
+  }
+
+  function pick(choice: number, excluded: readonly WorkerRef[]): void {
+    const generated = logical.tokens(choice).length;
+    const reservation = pool.pick({
+      model: request.model,
+      excluded,
+      promptTokens: promptTokens + generated,
+      expectedTokens: request.maxTokens - generated,
+    });
+    if (reservation === null) {
+      take(logical.step(choice, { type: 'no_worker', atMs: now() }));
+      return;
+    }
+    reserved.set(choice, reservation);
+    const { ref, patience } = reservation;
+    take(logical.step(choice, { type: 'picked', atMs: now(), ref, patience }));
+    // Nobody wanted it any more.
+    if (reserved.get(choice) === reservation) {
+      reserved.delete(choice);
+      reservation.release(null);
+    }
+  }
+
+  function dispatch(choice: number, epoch: number): void {
+    const reservation = reserved.get(choice);
+    if (reservation === undefined) return;
+    reserved.delete(choice);
+    const key = keyOf(choice, epoch);
+    const attempt = startAttempt(
+      reservation,
+      { id: `${id}-${choice}-${epoch}`, request, prompt, generated: logical.tokens(choice), choice },
+      {
+        frame(frame) {
+          const atMs = now();
+          switch (frame.type) {
+            case 'token': {
+              const own = running.get(key);
+              if (own !== undefined) own.hasToken = true;
+              take(logical.frame(choice, { atMs, epoch, ...frame }));
+              break;
+            }
+            case 'prompt':
+              toldTokens ??= frame.tokens;
+              if (frame.ids !== null) prompt = frame.ids;
+              take(logical.step(choice, { type: 'progress', atMs, epoch }));
+              break;
+            case 'progress':
+              take(logical.step(choice, { type: 'progress', atMs, epoch }));
+              break;
+            case 'finish':
+              take(
+                logical.step(choice, {
+                  type: 'finish',
+                  atMs,
+                  epoch,
+                  reason: frame.reason,
+                  length: frame.length,
+                }),
+              );
+              break;
+            case 'error':
+              break;
+          }
+        },
+        failed({ outcome, message, retryAfterMs }) {
+          lastMessage = message;
+          take(
+            logical.step(choice, {
+              type: 'failed',
+              atMs: now(),
+              epoch,
+              outcome,
+              random: random(),
+              ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+            }),
+          );
+        },
+      },
+    );
+    running.set(key, { choice, epoch, reservation, attempt, hasToken: false });
+  }
+
+  const at = (ref: WorkerRef): Running[] =>
+    [...running.values()].filter(
+      ({ reservation }) =>
+        reservation.ref.worker === ref.worker && reservation.ref.incarnation === ref.incarnation,
+    );
+
+  take(logical.start(now()));
+
+  return {
+    id,
+    get usage() {
+      return logical.usage();
+    },
+    nextTimerMs: () => logical.nextTimerMs(),
+    tick: () => take(logical.stepAll({ type: 'tick', atMs: now(), random: random() })),
+    suspect: (ref) => take(logical.stepAll({ type: 'suspect', atMs: now(), ref })),
+    leaving: (ref) => take(logical.stepAll({ type: 'leaving', atMs: now(), ref })),
+    lost(ref, condition) {
+      for (const { choice, epoch, attempt } of at(ref)) {
+        attempt.kill();
+        lastMessage = `the worker is ${condition}`;
+        take(
+          logical.step(choice, { type: 'failed', atMs: now(), epoch, outcome: 'stalled', random: random() }),
+        );
+      }
+    },
+    progress(ref) {
+      for (const { choice, epoch } of at(ref))
+        take(logical.step(choice, { type: 'progress', atMs: now(), epoch }));
+    },
+    cancel: () => take(logical.stepAll({ type: 'cancel', atMs: now() })),
+  };
+}
