@@ -14,4 +14,6 @@ export interface NativeSignals {
   acknowledgeSignal(): void;
   /** Forgets those that came: `signalAtMs` of `poll` is 0 again. */
   clearSignals(): void;
+  /** Ends the process at once, from any thread; nothing is cleaned up. */
+  exitProcess(code: number): never;
 }

@@ -17,6 +17,7 @@ import type { AdminServer } from './admin.js';
 import type { AdminResult } from './admin-commands.js';
 import { createEvaluator } from './evaluator.js';
 import { createGpuWatch, type GpuJudge } from './gpu-watch.js';
+import { createHangWatch } from './hang-watch.js';
 import { type LoadedHttpEngine, loadHttpEngine } from './http-engine.js';
 import { createLive } from './live.js';
 import { CONTROL, type FromProbe, type ProbeThreadData, type ToProbe } from './messages.js';
@@ -134,6 +135,19 @@ function publishNow(): void {
   publish(evaluator.verdict(), evaluator.state(), lastEventId);
 }
 
+const watchHang = createHangWatch({
+  config,
+  mayEnd: !data.isDebugged,
+  active: () => requests.read(evaluator.moment.monoMs).active,
+  log: (message) =>
+    writeStderr(JSON.stringify({ level: 'error', time: new Date().toISOString(), msg: message })),
+  exit(code) {
+    addon.signal?.exitProcess(code);
+    // Without the addon the exit code is another, the end is the same.
+    process.kill(process.pid, 'SIGKILL');
+  },
+});
+
 const refreshLive = createLive(requests, load);
 
 let ticks = 0;
@@ -141,6 +155,7 @@ function tick(): void {
   evaluator.update();
   publishNow();
   watchStall(evaluator.busyMs());
+  watchHang(evaluator.moment.monoMs, evaluator.busyMs());
   ticks += 1;
   if (ticks % RELEASE_EVERY_TICKS === 0)
     releaseDeadThreads(block as NonNullable<typeof block>, evaluator.moment.monoMs);

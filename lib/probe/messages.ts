@@ -18,6 +18,8 @@ export interface ProbeThreadData {
   readonly heartbeat: SharedArrayBuffer | null;
   /** Whether the agent thread may look into the main thread with the inspector. */
   readonly mayInspect: boolean;
+  /** A debugger may be what stops the main thread. */
+  readonly isDebugged: boolean;
   /** Highest id among the events that `state` already contains. */
   readonly lastEventId: number;
   /** Request counters. */

@@ -116,6 +116,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       loop: options.loop,
       heartbeat: options.heartbeat,
       mayInspect: mayInspect(),
+      isDebugged: isDebugged(),
       requests: options.requests,
       load: options.load,
       probes: options.probes,
@@ -252,6 +253,10 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
 
 function rebound(admin: AdminConfig | null, bound: BoundListener | null): AdminConfig | null {
   return admin?.kind === 'tcp' && bound?.kind === 'tcp' ? { ...admin, port: bound.port } : admin;
+}
+
+function isDebugged(): boolean {
+  return [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((text) => text.includes('--inspect'));
 }
 
 /** A replacement takes the very ports of its predecessor, also where port 0 was asked for. */

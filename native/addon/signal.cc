@@ -1,5 +1,7 @@
 #include "signal/watch.h"
 
+#include <unistd.h>
+
 #include <array>
 
 #include "addon/exports.h"
@@ -36,6 +38,14 @@ void unwatch_signals(const Napi::CallbackInfo&) { signals::unwatch(); }
 void acknowledge_signal(const Napi::CallbackInfo&) { signals::acknowledge(); }
 void clear_signals(const Napi::CallbackInfo&) { signals::clear(); }
 
+// process.exit() of a worker ends the worker; this ends the process although its main thread will not turn again. No exit
+// handlers, no destructors: they would wait for that thread.
+Napi::Value exit_process(const Napi::CallbackInfo& info) {
+  if (info[0].IsNumber()) ::_exit(info[0].As<Napi::Number>().Int32Value());
+  Napi::TypeError::New(info.Env(), "Expected exitProcess(code: number)").ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 // Handlers belong to the process and call nothing of an environment: there is nothing to clean up at its end.
@@ -46,6 +56,7 @@ void register_signal(Napi::Env env, Napi::Object exports) {
   signal.Set("unwatchSignals", Napi::Function::New<unwatch_signals>(env, "unwatchSignals"));
   signal.Set("acknowledgeSignal", Napi::Function::New<acknowledge_signal>(env, "acknowledgeSignal"));
   signal.Set("clearSignals", Napi::Function::New<clear_signals>(env, "clearSignals"));
+  signal.Set("exitProcess", Napi::Function::New<exit_process>(env, "exitProcess"));
   exports.Set("signal", signal);
 }
 
