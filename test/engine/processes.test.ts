@@ -123,7 +123,7 @@ describe('an engine in a child process', () => {
   });
 });
 
-describe.concurrent('an engine in a child process', () => {
+describe.concurrent('an engine process', () => {
   it('that is killed ends every stream in flight with an explicit error', async () => {
     await withServer(server("onEngineFailure: 'shutdown'", ''), async ({ child, pid }) => {
       for (let stream = 0; stream < 3; stream += 1) child.process.stdin?.write('ask first\n');
