@@ -13,6 +13,8 @@ export interface EngineJudge {
   /** True when a look is due. */
   isDue(nowMs: number): boolean;
   step(nowMs: number, mainBusyMs: number, isLoading: boolean): EngineFinding | null;
+  /** At the last look nothing was watched and nothing was in flight. */
+  isIdle(): boolean;
   /** A counter of the application's that stands for the heartbeats of a watch. */
   setCounter(watchId: number, buffer: SharedArrayBuffer): void;
 }
@@ -24,7 +26,7 @@ export interface CountedRequests {
   readonly tokensTotal: number;
 }
 
-/** The probe thread's tick is 500 ms; probes in between may look as well. */
+/** The probe thread's tick is 500 ms while there is something to judge; probes in between may look as well. */
 const LOOK_EVERY_MS = 250;
 
 export function createEngineJudge(
@@ -37,6 +39,7 @@ export function createEngineJudge(
   const counters = new Map<number, Int32Array>();
   let state = initialEngineState(policy);
   let dueMs = 0;
+  let isIdle = true;
   let procfs: boolean | null = null;
 
   function processOf({ pid, pidStart }: WatchRow): WatchFacts['process'] {
@@ -83,11 +86,13 @@ export function createEngineJudge(
       const { active, completed, tokensTotal } = counted();
       // Served requests are counted there as well. Of the others nobody knows whether they have had a first token.
       const others = reader.reports() ? Math.max(0, active - reader.open()) : 0;
+      const running = reader.running() + others;
+      isIdle = watches.length === 0 && running === 0 && active === 0;
       state = stepEngine(state, {
         atMs: nowMs,
         mainBusyMs,
         isLoading,
-        running: reader.running() + others,
+        running,
         prefilling: reader.prefilling() + others,
         progress: reader.progress() + completed + tokensTotal,
         givenUp: reader.givenUp(),
@@ -96,6 +101,7 @@ export function createEngineJudge(
       });
       return state.finding;
     },
+    isIdle: () => isIdle,
     setCounter(watchId, buffer) {
       counters.set(watchId, new Int32Array(buffer, 0, 1));
     },

@@ -26,10 +26,9 @@ import { createPublisher } from './publisher.js';
 import { PROBE_ROUTE_LABELS, probeRoutes, routeIndex } from './routes.js';
 import type { BoundListener } from './server.js';
 import { createStallWatch } from './stall-watch.js';
+import { untilNextLook } from './tick.js';
 
-/** Between probes the thread looks around this often: for status events, stale facts and stalls. */
-const TICK_MS = 500;
-const RELEASE_EVERY_TICKS = 2;
+const RELEASE_EVERY_MS = 900;
 
 const data = workerData as ProbeThreadData;
 const { config, loop } = data;
@@ -150,15 +149,38 @@ const watchHang = createHangWatch({
 
 const refreshLive = createLive(requests, load);
 
-let ticks = 0;
-function tick(): void {
+let releasedAtMs = 0;
+/** What is done between probes, and when nobody asks: for status events, stale facts and stalls. */
+function lookAround(): void {
   evaluator.update();
   publishNow();
   watchStall(evaluator.busyMs());
+<<<<<<< Updated upstream
   watchHang(evaluator.moment.monoMs, evaluator.busyMs());
   ticks += 1;
   if (ticks % RELEASE_EVERY_TICKS === 0)
     releaseDeadThreads(block as NonNullable<typeof block>, evaluator.moment.monoMs);
+=======
+  const { monoMs } = evaluator.moment;
+  if (monoMs - releasedAtMs < RELEASE_EVERY_MS) return;
+  releasedAtMs = monoMs;
+  releaseDeadThreads(block as NonNullable<typeof block>, monoMs);
+}
+
+function tick(): void {
+  try {
+    lookAround();
+  } catch (error) {
+    onError(error);
+  }
+  const delayMs = untilNextLook({
+    busyMs: evaluator.busyMs(),
+    stallAfterMs: config.stallStackAfterMs,
+    validForMs: evaluator.verdict().validUntilMs - evaluator.moment.monoMs,
+    isWatching: !engine.isIdle() || gpu?.isWatching() === true,
+  });
+  timer = setTimeout(tick, delayMs);
+>>>>>>> Stashed changes
 }
 
 function fail(error: unknown): void {
@@ -173,7 +195,7 @@ let timer: NodeJS.Timeout | undefined;
 const control = new Int32Array(data.control);
 
 function shut(): void {
-  clearInterval(timer);
+  clearTimeout(timer);
   httpEngine?.server.close();
   admin?.close();
   if (!source.native) addon.stopSampler();
@@ -314,7 +336,7 @@ async function start(): Promise<void> {
   }
   send({ type: 'listening', listeners, engine: loaded.engine, note: loaded.note, admin: adminBound });
   publishNow();
-  timer = setInterval(tick, TICK_MS);
+  tick();
 }
 
 start().catch((error: unknown) => {

@@ -12,6 +12,8 @@ export interface GpuWatch {
   /** True when a fault may have come or gone, or two seconds have passed since the last step. */
   isDue(version: number, nowMs: number): boolean;
   step(nowMs: number): GpuReport | null;
+  /** There are GPUs to judge. */
+  isWatching(): boolean;
   /** An error of the engine, or its end: see `GpuEvent`. */
   report(event: GpuEvent): void;
   /** Takes what an event of the status says about the engine as evidence about its GPU work. */
@@ -68,6 +70,7 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
       dueMs = nowMs + TICK_MS;
       return present()?.step(nowMs) ?? null;
     },
+    isWatching: () => judge !== null,
     report(event) {
       // An out-of-memory error of an engine counts even where NVML cannot be had.
       judge ??= load();
