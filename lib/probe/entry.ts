@@ -155,13 +155,8 @@ function lookAround(): void {
   evaluator.update();
   publishNow();
   watchStall(evaluator.busyMs());
-<<<<<<< Updated upstream
-  watchHang(evaluator.moment.monoMs, evaluator.busyMs());
-  ticks += 1;
-  if (ticks % RELEASE_EVERY_TICKS === 0)
-    releaseDeadThreads(block as NonNullable<typeof block>, evaluator.moment.monoMs);
-=======
   const { monoMs } = evaluator.moment;
+  watchHang(monoMs, evaluator.busyMs());
   if (monoMs - releasedAtMs < RELEASE_EVERY_MS) return;
   releasedAtMs = monoMs;
   releaseDeadThreads(block as NonNullable<typeof block>, monoMs);
@@ -180,7 +175,6 @@ function tick(): void {
     isWatching: !engine.isIdle() || gpu?.isWatching() === true,
   });
   timer = setTimeout(tick, delayMs);
->>>>>>> Stashed changes
 }
 
 function fail(error: unknown): void {
