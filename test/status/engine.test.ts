@@ -34,7 +34,7 @@ const UP: readonly StatusEvent[] = [
     },
   },
 ];
-const after = (events: readonly StatusEvent[], policy: Partial<Policy> = {}): Verdict =>
+const judged = (events: readonly StatusEvent[], policy: Partial<Policy> = {}): Verdict =>
   verdict([...UP, ...events].reduce(step, initialState(0, { ...POLICY, ...policy })), 1000);
 
 const STALLED: EngineFinding = {
@@ -65,26 +65,26 @@ describe('a finding about the engine', () => {
 
   it('makes the process not ready, also as Dynamo has it, whatever the application said of its engine or did not', () => {
     for (const before of [[], [ready]]) {
-      const found = after([...before, finding({})]);
+      const found = judged([...before, finding({})]);
       expect(found).toMatchObject({ ready: false, workerReady: false, live: true, health: 'unhealthy' });
       expect(found.reasons.map(({ code }) => code)).toContain('inference_engine.stalled');
     }
-    expect(after([ready, finding({}), { type: 'engine', finding: null }])).toMatchObject({
+    expect(judged([ready, finding({}), { type: 'engine', finding: null }])).toMatchObject({
       ready: true,
       live: true,
     });
   });
 
   it('makes it not live only when that is said', () => {
-    expect(after([finding({ isFinal: true })]).live).toBe(true);
-    expect(after([finding({ isFinal: true, isNotLive: true })])).toMatchObject({
+    expect(judged([finding({ isFinal: true })]).live).toBe(true);
+    expect(judged([finding({ isFinal: true, isNotLive: true })])).toMatchObject({
       live: false,
       liveAfterGrace: false,
     });
   });
 
   it('is only reported where engine failures are ignored', () => {
-    const found = after([ready, finding({ isFinal: true, isNotLive: true })], { engineGates: false });
+    const found = judged([ready, finding({ isFinal: true, isNotLive: true })], { engineGates: false });
     expect(found).toMatchObject({ ready: true, live: true, health: 'healthy' });
     expect(found.reasons.map(({ code }) => code)).toEqual(['inference_engine.stalled']);
   });
@@ -116,16 +116,16 @@ describe('the canary of an endpoint', () => {
     ['notready', 'ok', false, ['endpoint.notready']],
     ['notready', 'failed', false, ['endpoint.notready']],
   ] as const)('with the endpoint %s and %s: ready is %s', (served, tested, isReady, codes) => {
-    const found = after([endpoint(served), canary(tested)]);
+    const found = judged([endpoint(served), canary(tested)]);
     expect(found).toMatchObject({ ready: isReady, workerReady: isReady, live: true });
     expect(found.reasons.map(({ code }) => code)).toEqual(codes);
     expect(found.endpoints[0]?.status).toBe(isReady ? 'ready' : 'notready');
   });
 
   it('makes no endpoint of one that was never served, and is gone with it', () => {
-    expect(after([canary('ok')]).endpoints).toEqual([]);
-    expect(after([canary('failed')]).ready).toBe(true);
-    const gone = after([
+    expect(judged([canary('ok')]).endpoints).toEqual([]);
+    expect(judged([canary('failed')]).ready).toBe(true);
+    const gone = judged([
       endpoint('ready'),
       canary('failed'),
       { type: 'canary', name: 'generate', report: null },
