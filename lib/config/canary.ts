@@ -13,7 +13,7 @@ export interface CanaryOptions {
   failures?: number;
   /** Default: `failures`, so that they must be consecutive. */
   of?: number;
-  /** Each wait is shortened by up to this share at random, so that a fleet does not test in step. 0 to 50. Default 10. */
+  /** Each wait is shortened by up to this share at random, so that a fleet does not test in step. 0 to 50. Default 0: exact. */
   jitterPercent?: number;
   /** Lengthens wait and timeout with the observed latency of the engine. Default false: both are exact. */
   adaptive?: boolean;
@@ -68,7 +68,7 @@ const PARTS: readonly OptionSpec[] = [
   {
     name: 'canary.jitterPercent',
     kind: { type: 'number', min: 0, max: 50 },
-    fallback: 10,
+    fallback: 0,
     meaning: 'each wait is shortened by up to this share, so that a fleet does not test in step',
     isNoFlag: true,
   },

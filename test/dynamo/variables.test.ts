@@ -354,7 +354,7 @@ describe('what wins', () => {
       payload: null,
       failures: 1,
       of: 1,
-      jitterPercent: 10,
+      jitterPercent: 0,
       adaptive: false,
     });
     expect(resolveConfig({ canary: false }, CANARY).canary).toBeNull();
