@@ -16,7 +16,7 @@ import { createAppMetrics } from '../metrics/app-registry.js';
 import { probeHistogramBytes } from '../metrics/probe-histogram.js';
 import { monoMs } from '../native/clock.js';
 import type { NativeGpu } from '../native/gpu-addon.js';
-import { startHeartbeat } from '../native/heartbeat.js';
+import { heartbeatBuffer, startHeartbeat } from '../native/heartbeat.js';
 import type { NativeSignals } from '../native/signal-addon.js';
 import { openSource } from '../native/source.js';
 import { createEvaluator, type Evaluator } from '../probe/evaluator.js';
@@ -122,16 +122,16 @@ export function startService(options: HealthOptions, config: Config, internals: 
   const startedAtMs = monoMs();
   const build = collectBuildInfo(config.version);
   const { sampleHz: hz, root, perCore } = config;
-  const heartbeat = startHeartbeat(monoMs);
+  const beats = heartbeatBuffer();
   const { addon, native, report } = openSource({
     native: config.native,
     root,
     hz,
     perCore,
-    heartbeat: heartbeat.buffer,
+    heartbeat: beats,
   });
   // Only without the addon is the heartbeat needed: its wake-ups are not for free.
-  if (native) heartbeat.stop();
+  const heartbeat = native ? null : startHeartbeat(monoMs, beats);
   if (native) addon.startSampler({ root, hz, perCore });
   const nativeGpu = config.gpu.mode === 'off' ? null : (addon.gpu ?? null);
   const { library, kmsg, isolation, segment } = config.gpu;
@@ -214,7 +214,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     config,
     build,
     loop,
-    heartbeat: native ? null : heartbeat.buffer,
+    heartbeat: native ? null : beats,
     requests: block.buffer,
     load: load.buffer,
     board: boardBuffer,
@@ -271,7 +271,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     appMetrics?.close();
     await probe.close();
     process.off('exit', onExit);
-    heartbeat.stop();
+    heartbeat?.stop();
     thread.release();
     unpublishShare(share);
     closeRequestsBlock(block);

@@ -33,12 +33,16 @@ export interface Heartbeat {
 
 const wrap = (milliseconds: number): number => Math.trunc(milliseconds) | 0;
 
+/** Memory for a heartbeat, in which nothing beats yet. */
+export function heartbeatBuffer(): SharedArrayBuffer {
+  return new SharedArrayBuffer(SLOTS * Int32Array.BYTES_PER_ELEMENT);
+}
+
 /**
  * Starts on the loop of the calling thread; keeps nothing alive.
  * @param now CLOCK_MONOTONIC in milliseconds, as `monoMs()`.
  */
-export function startHeartbeat(now: () => number): Heartbeat {
-  const buffer = new SharedArrayBuffer(SLOTS * Int32Array.BYTES_PER_ELEMENT);
+export function startHeartbeat(now: () => number, buffer = heartbeatBuffer()): Heartbeat {
   const slots = new Int32Array(buffer);
   let lastUtilization = performance.eventLoopUtilization();
   Atomics.store(slots, SLOT.utilizationPpm, NO_UTILIZATION);

@@ -131,6 +131,9 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       workerData: data,
       execArgv: [],
       env: {},
+      // Nothing comes that way, and forwarding it would open the application's own streams.
+      stdout: true,
+      stderr: true,
       name: 'inference-health-probe',
     });
     let cause: unknown;
