@@ -29,6 +29,8 @@ export function createAssembler(options: AssemblerOptions = {}): Assembler {
     push: (bytes) => (filter.matched === null ? filter.push(decoder.push(bytes)) : ''),
     end(reason) {
       if (filter.matched !== null) return { text: '', reason: 'stop' };
+      // Half a character, or what may be the beginning of a stop string: nobody can say any more which.
+      if (reason === 'cancelled') return { text: '', reason };
       const last = filter.push(decoder.end());
       return { text: last + filter.end(), reason: filter.matched === null ? reason : 'stop' };
     },

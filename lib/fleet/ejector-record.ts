@@ -47,6 +47,8 @@ export function settings(options: EjectorOptions): EjectorSettings {
 
 /** Weight of one outcome in the smoothed success. */
 const EWMA_ALPHA = 0.1;
+/** Failures further apart than so many windows do not add up. */
+const ROW_GAP_WINDOWS = 10;
 const SLOW_RATIO = 3;
 const SLOW_WEIGHT = 0.5;
 const FIRST_WEIGHT = 0.1;
@@ -62,6 +64,8 @@ export interface Record {
   neutral(): void;
   fail(atMs: number, strikes: number): void;
   forgive(): void;
+  /** Ends an ejection before its time, with little weight at first. */
+  readmit(atMs: number): void;
   setLatency(ratio: number): void;
   eject(atMs: number, random: number): void;
   renew(atMs: number, random: number): void;
@@ -128,6 +132,13 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
     nextGeneration();
   }
 
+  function readmit(atMs: number): void {
+    outUntilMs = null;
+    rampSinceMs = atMs;
+    lastForgottenMs = atMs;
+    nextGeneration();
+  }
+
   function weight(atMs: number): number {
     const ramp = Math.min(1, FIRST_WEIGHT + (1 - FIRST_WEIGHT) * ((atMs - rampSinceMs) / config.rampMs));
     return Math.max(FIRST_WEIGHT, ramp) * (latencyRatio > SLOW_RATIO ? SLOW_WEIGHT : 1);
@@ -151,10 +162,7 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
       inRow = 0;
       ewma += EWMA_ALPHA * (1 - ewma);
       if (outUntilMs === null) return forget(atMs);
-      outUntilMs = null;
-      rampSinceMs = atMs;
-      lastForgottenMs = atMs;
-      nextGeneration();
+      readmit(atMs);
     },
     neutral() {
       trials = 0;
@@ -162,6 +170,11 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
     fail(atMs, strikes) {
       turn(atMs);
       forget(atMs);
+      // A few failures in a week are not failures in a row, though nobody else was asked in between.
+      if (atMs - lastFailureMs > ROW_GAP_WINDOWS * config.windowMs) {
+        inRow = 0;
+        ewma = 1;
+      }
       half.bad += 1;
       inRow += strikes;
       ewma -= EWMA_ALPHA * ewma;
@@ -174,6 +187,7 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
       if (outUntilMs !== null) nextGeneration();
       outUntilMs = null;
     },
+    readmit,
     setLatency(ratio) {
       latencyRatio = ratio;
     },

@@ -31,7 +31,7 @@ export interface EjectorView {
 
 export interface Ejector {
   add(ref: WorkerRef, atMs: number): void;
-  remove(ref: WorkerRef): void;
+  remove(ref: WorkerRef, atMs: number): void;
   /** Before a request is sent. Null: the worker is unknown. A candidate with `isTrial` is offered once until its outcome is in. */
   permit(ref: WorkerRef, atMs: number): Generation | null;
   /** How a request that had a permit ended; each permit once. */
@@ -63,11 +63,12 @@ export function createEjector(options: EjectorOptions = {}): Ejector {
   }
 
   /** At most a third, and never the last. */
-  function mayEject(atMs: number): boolean {
+  function cap(): number {
     const size = records.size;
-    const cap = Math.min(Math.max(1, Math.floor(size * config.maxEjectedRatio)), size - 1);
-    return ejectedCount(atMs) < cap;
+    return Math.max(0, Math.min(Math.max(1, Math.floor(size * config.maxEjectedRatio)), size - 1));
   }
+
+  const mayEject = (atMs: number): boolean => ejectedCount(atMs) < cap();
 
   function eject(record: Record, atMs: number, random: number): void {
     if (record.isOut(atMs)) record.renew(atMs, random);
@@ -94,8 +95,13 @@ export function createEjector(options: EjectorOptions = {}): Ejector {
       // Another incarnation is another worker: nothing of the old record holds for it.
       records.set(ref.worker, createRecord(ref, atMs, config));
     },
-    remove(ref) {
-      if (find(ref) !== undefined) records.delete(ref.worker);
+    remove(ref, atMs) {
+      if (find(ref) === undefined) return;
+      records.delete(ref.worker);
+      // A smaller pool can spare fewer: those that have not failed for longest come back.
+      const out = [...records.values()].filter((record) => record.isOut(atMs));
+      out.sort((a, b) => a.lastFailureMs - b.lastFailureMs);
+      for (const record of out.slice(0, Math.max(0, out.length - cap()))) record.readmit(atMs);
     },
     permit: (ref, atMs) => find(ref)?.permit(atMs) ?? null,
     outcome(ref, generation, outcome, atMs, random) {

@@ -3,9 +3,9 @@
  * and nowhere else. Mutable, as the migrators are. See docs/fleet/logical-request.md.
  */
 import { type Assembler, createAssembler } from './assembler.js';
-import { createMigrator, type Migrator, type MigratorOptions } from './migrator.js';
+import { createMigrator, isSame, type Migrator, type MigratorOptions } from './migrator.js';
 import type { MigrationEffect, MigrationEnd, MigrationEvent } from './migrator-types.js';
-import type { FinishReason, Outcome } from './types.js';
+import type { FinishReason, Outcome, WorkerRef } from './types.js';
 
 /** What goes to the client, in this order for each choice: text, then one `choice_end`; last of all one `end` or `error`. */
 export type ClientEvent =
@@ -77,16 +77,26 @@ interface Choice {
   isEnded: boolean;
 }
 
+interface Question {
+  readonly index: number;
+  readonly effect: MigrationEffect & { readonly type: 'pick' };
+}
+
 const NOTHING: RequestOutput = { client: [], effects: [] };
 
 export function createLogicalRequest(options: LogicalRequestOptions): LogicalRequest {
+  const crashes: WorkerRef[] = [];
   const choices: Choice[] = Array.from({ length: options.choices ?? 1 }, () => ({
-    migrator: createMigrator(options),
+    migrator: createMigrator({ ...options, crashes }),
     assembler: createAssembler(options.stop === undefined ? {} : { stop: options.stop }),
     isEnded: false,
   }));
   let replayedTokens = 0;
   let isEnded = false;
+  let nowMs = 0;
+  /** The choice whose `pick` is not answered yet. */
+  let asking: number | null = null;
+  const held: Question[] = [];
 
   function usage(): Usage {
     let completionTokens = 0;
@@ -103,10 +113,44 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     if (choice === undefined) return;
     for (const effect of effects) {
       if (effect.type === 'end') finish(index, choice, effect.end, out);
+      else if (effect.type === 'pick') pick({ index, effect }, out);
       else out.effects.push({ choice: index, effect });
       if (effect.type === 'dispatch' && effect.epoch > 0)
         replayedTokens += options.request.promptTokens + effect.startSeq;
     }
+  }
+
+  /** One question at a time: where the first choice goes, those that asked meanwhile go too. */
+  function pick(question: Question, out: Mutable): void {
+    const { index, effect } = question;
+    const together = sibling(index, effect.excluded);
+    if (together !== undefined) {
+      const { ref, patience } = together;
+      step(index, { type: 'picked', atMs: nowMs, ref, patience }, out);
+    } else if (asking !== null && asking !== index) held.push(question);
+    else {
+      asking = index;
+      out.effects.push({ choice: index, effect });
+    }
+  }
+
+  function answered(out: Mutable): void {
+    asking = null;
+    for (const question of held.splice(0))
+      if (choices[question.index]?.isEnded === false) pick(question, out);
+  }
+
+  /**
+   * Choices go where another one of the same request is: the prompt is prefilled once, and a request that kills its workers
+   * kills them one after the other instead of several at a time.
+   */
+  function sibling(index: number, excluded: readonly WorkerRef[]) {
+    for (const [other, { migrator }] of choices.entries()) {
+      if (other === index) continue;
+      const found = migrator.attempts.find(({ ref }) => !excluded.some((each) => isSame(each, ref)));
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   function finish(index: number, choice: Choice, end: MigrationEnd, out: Mutable): void {
@@ -130,13 +174,17 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     isEnded = true;
     out.client.push({ type: 'error', outcome: end.outcome, why: end.why, usage: usage() });
     choices.forEach(({ migrator }, other) => {
-      if (other !== index) collect(other, migrator.step({ type: 'cancel', atMs: 0 }), out);
+      if (other !== index) collect(other, migrator.step({ type: 'cancel', atMs: nowMs }), out);
     });
   }
 
   function step(index: number, event: MigrationEvent, out: Mutable): void {
+    nowMs = event.atMs;
     const choice = choices[index];
-    if (choice !== undefined) collect(index, choice.migrator.step(event), out);
+    if (choice === undefined) return;
+    collect(index, choice.migrator.step(event), out);
+    const isAnswer = event.type === 'picked' || event.type === 'no_worker';
+    if (asking === index && (isAnswer || choice.isEnded)) answered(out);
   }
 
   return {
@@ -154,6 +202,7 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
       const choice = choices[index];
       if (choice === undefined || isEnded) return NOTHING;
       const { migrator, assembler } = choice;
+      nowMs = atMs;
       const isNew = migrator.frame(atMs, epoch, seq, tokenId);
       const effects = migrator.takeEffects();
       if (!isNew && effects.length === 0) return NOTHING;

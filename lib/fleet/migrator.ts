@@ -42,6 +42,8 @@ export interface MigratorOptions {
   readonly retryBudget?: Withdraw;
   /** The pool's budget for hedged starts. Default: none. */
   readonly hedgeBudget?: Withdraw;
+  /** Workers that the request may have killed so far; shared by its choices. */
+  readonly crashes?: WorkerRef[];
 }
 
 interface Attempt {
@@ -78,7 +80,7 @@ export function createMigrator(options: MigratorOptions): Migrator {
   const excluded: WorkerRef[] = [];
   const migratedAtMs: number[] = [];
   const usedOnce = new Set<Outcome>();
-  const suspectedCrashes: WorkerRef[] = [];
+  const suspectedCrashes = options.crashes ?? [];
   let isFirstUnsentFree = true;
   let lastOutcome: Outcome | null = null;
 
@@ -119,7 +121,8 @@ export function createMigrator(options: MigratorOptions): Migrator {
     const isFull = request.maxTokens !== null && log.length >= request.maxTokens;
     const isEnded = log.length > 0 && request.endTokens.includes(log.tokenAt(log.length - 1));
     if (!isFull && !isEnded) return false;
-    close({ kind: 'finished', reason: isEnded ? 'stop' : 'length', isLocal: true });
+    // What still runs has nothing left to send but its finish frame.
+    close({ kind: 'finished', reason: isEnded ? 'stop' : 'length', isLocal: true }, 'success');
     return true;
   }
 
@@ -215,7 +218,8 @@ export function createMigrator(options: MigratorOptions): Migrator {
   function picked(atMs: number, ref: WorkerRef, patience: Patience): void {
     const purpose = picking;
     picking = null;
-    if (purpose === null) return;
+    // A complete log needs no further worker: one that is sent it would go on past the end.
+    if (purpose === null || finishLocally()) return;
     if (purpose === 'planned' && attempts.length > 0) {
       warming = { ref, patience };
       put({ type: 'warm', ref });
@@ -226,7 +230,7 @@ export function createMigrator(options: MigratorOptions): Migrator {
   }
 
   function warmed(atMs: number, ref: WorkerRef): void {
-    if (warming === null || !isSame(warming.ref, ref)) return;
+    if (warming === null || !isSame(warming.ref, ref) || finishLocally()) return;
     for (const old of attempts) {
       kill(old, 'draining');
       countMigration(atMs, old.ref, 'draining', log.length);

@@ -80,6 +80,13 @@ describe('stop strings', () => {
 });
 
 describe('the assembler', () => {
+  it('gives nothing that it cannot be sure of to a client that leaves', () => {
+    const assembler = createAssembler({ stop: ['STOP'] });
+    expect(assembler.push(new TextEncoder().encode('go ST'))).toBe('go ');
+    assembler.push(Uint8Array.of(0xf0, 0x9f));
+    expect(assembler.end('cancelled')).toEqual({ text: '', reason: 'cancelled' });
+  });
+
   it('gives back what it held when a choice ends, and says stop where a stop string matched', () => {
     const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
     const one = createAssembler({ stop: ['END'] });

@@ -65,6 +65,24 @@ describe('a logical request', () => {
     });
   });
 
+  it('keeps its choices together, so that a poisonous one kills two workers and no more', () => {
+    const { logical, take } = started({ choices: 3 });
+    const at = (choice: number, epoch: number) =>
+      take(logical.step(choice, { type: 'failed', atMs: 1, epoch, outcome: 'reset', random: 0 }));
+    const where = new Set<string>();
+    const look = (output: RequestOutput): void => {
+      for (const { effect } of output.effects) if (effect.type === 'outcome') where.add(effect.ref.worker);
+    };
+    for (let choice = 0; choice < 3; choice += 1) look(at(choice, 0));
+    expect(where.size).toBe(1);
+    expect(logical.isEnded).toBe(false);
+    const last = at(0, 1);
+    look(last);
+    expect(where.size).toBe(2);
+    expect(last.client).toMatchObject([{ type: 'error', outcome: 'poison' }]);
+    expect(last.effects.filter(({ effect }) => effect.type === 'poison')).toHaveLength(1);
+  });
+
   it('gives one error for all choices when one cannot go on', () => {
     const { logical, frame, take, client } = started({ choices: 3, migrationLimit: 0 });
     frame(0, 0, 0, 'a');

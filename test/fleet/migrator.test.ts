@@ -225,6 +225,23 @@ describe('a migrator', () => {
     expect(migrator.log.length).toBe(16);
   });
 
+  it('needs no further worker once the log is complete, though a move or a hedge is under way', () => {
+    const moving = running();
+    moving.tokens(0, 0, 10);
+    moving.step({ type: 'leaving', atMs: 100, ref: ref('a') });
+    moving.tokens(0, 10, 50, 150);
+    moving.step({ type: 'warmed', atMs: 200, ref: ref('b') });
+    expect(moving.of('dispatch')).toHaveLength(1);
+    expect(moving.migrator.end).toEqual({ kind: 'finished', reason: 'length', isLocal: true });
+    expect(moving.of('outcome').map(({ outcome }) => outcome)).toEqual(['success']);
+    const hedged = running({ hedgeBudget: () => true });
+    hedged.tokens(0, 0, 10);
+    hedged.migrator.frame(0, 0, 10, 2);
+    hedged.step({ type: 'suspect', atMs: 100, ref: ref('a') });
+    expect(hedged.of('dispatch')).toHaveLength(1);
+    expect(hedged.migrator.end).toEqual({ kind: 'finished', reason: 'stop', isLocal: true });
+  });
+
   it('ends once on cancel, and nothing comes after', () => {
     const { migrator, tokens, step, of } = running();
     tokens(0, 0, 5);

@@ -1,0 +1,179 @@
+/**
+ * Virtual time: one binary heap of (time, sequence). Whatever happens in a simulated fleet is a call that comes off this heap,
+ * so that one seed gives one order of events.
+ */
+export interface Kernel {
+  readonly nowMs: number;
+  /** Calls made so far. */
+  readonly events: number;
+  at(atMs: number, call: () => void): void;
+  /** A process of its own: its calls wait while it is paused and are lost when it dies. */
+  spawn(name: string, clock?: Clock): Actor;
+  /** Until nothing is left, `untilMs` is reached, or `stop` is called. `afterEach` runs after every call. */
+  run(untilMs: number, afterEach: () => void): void;
+  stop(): void;
+}
+
+/** What a process's monotonic clock says: `offsetMs + rate × virtual time`. */
+export interface Clock {
+  readonly offsetMs: number;
+  readonly rate: number;
+}
+
+export interface Actor {
+  readonly name: string;
+  /** Counts its lives, from 1. */
+  readonly life: number;
+  readonly isUp: boolean;
+  readonly isPaused: boolean;
+  /** Its own clock. */
+  now(): number;
+  /** When its own clock will say so. */
+  toVirtual(localMs: number): number;
+  /** @param ms by its own clock */
+  after(ms: number, call: () => void): void;
+  /** Something arrives from outside at a virtual time; lost if it is down by then, or has died and come back in between. */
+  receive(atMs: number, call: () => void): void;
+  pause(): void;
+  resume(): void;
+  die(): void;
+  revive(): void;
+}
+
+const TRUE_CLOCK: Clock = { offsetMs: 0, rate: 1 };
+
+export function createKernel(): Kernel {
+  // Three arrays in step: an object for each event would cost more than the heap itself.
+  const times: number[] = [];
+  const sequences: number[] = [];
+  const calls: (() => void)[] = [];
+  let nowMs = 0;
+  let sequence = 0;
+  let events = 0;
+  let isStopped = false;
+
+  function isBefore(i: number, j: number): boolean {
+    const difference = times[i]! - times[j]!;
+    return difference < 0 || (difference === 0 && sequences[i]! < sequences[j]!);
+  }
+
+  function swap(i: number, j: number): void {
+    const time = times[i]!;
+    const order = sequences[i]!;
+    const call = calls[i]!;
+    times[i] = times[j]!;
+    sequences[i] = sequences[j]!;
+    calls[i] = calls[j]!;
+    times[j] = time;
+    sequences[j] = order;
+    calls[j] = call;
+  }
+
+  function at(atMs: number, call: () => void): void {
+    let i = times.length;
+    times.push(Math.max(atMs, nowMs));
+    sequences.push(sequence++);
+    calls.push(call);
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (!isBefore(i, parent)) break;
+      swap(i, parent);
+      i = parent;
+    }
+  }
+
+  function pop(): () => void {
+    const first = calls[0]!;
+    const last = times.length - 1;
+    swap(0, last);
+    times.pop();
+    sequences.pop();
+    calls.pop();
+    for (let i = 0; ; ) {
+      const left = 2 * i + 1;
+      if (left >= last) break;
+      const right = left + 1;
+      const least = right < last && isBefore(right, left) ? right : left;
+      if (!isBefore(least, i)) break;
+      swap(i, least);
+      i = least;
+    }
+    return first;
+  }
+
+  function spawn(name: string, { offsetMs, rate }: Clock = TRUE_CLOCK): Actor {
+    let life = 1;
+    let isUp = true;
+    let isPaused = false;
+    let backlog: (() => void)[] = [];
+
+    const receive = (atMs: number, call: () => void): void => {
+      const ofLife = life;
+      at(atMs, () => {
+        if (!isUp || life !== ofLife) return;
+        if (isPaused) backlog.push(call);
+        else call();
+      });
+    };
+
+    return {
+      name,
+      get life() {
+        return life;
+      },
+      get isUp() {
+        return isUp;
+      },
+      get isPaused() {
+        return isPaused;
+      },
+      now: () => offsetMs + nowMs * rate,
+      toVirtual: (localMs) => (localMs - offsetMs) / rate,
+      after: (ms, call) => receive(nowMs + ms / rate, call),
+      receive,
+      pause() {
+        isPaused = true;
+      },
+      resume() {
+        isPaused = false;
+        const waiting = backlog;
+        backlog = [];
+        // Each one an event of its own, in the order of arrival.
+        for (const call of waiting) receive(nowMs, call);
+      },
+      die() {
+        isUp = false;
+        isPaused = false;
+        life += 1;
+        backlog = [];
+      },
+      revive() {
+        isUp = true;
+      },
+    };
+  }
+
+  return {
+    get nowMs() {
+      return nowMs;
+    },
+    get events() {
+      return events;
+    },
+    at,
+    spawn,
+    run(untilMs, afterEach) {
+      while (!isStopped && times.length > 0 && times[0]! <= untilMs) {
+        nowMs = times[0]!;
+        const call = pop();
+        events += 1;
+        call();
+        afterEach();
+      }
+      if (!isStopped && nowMs < untilMs && Number.isFinite(untilMs)) nowMs = untilMs;
+    },
+    stop() {
+      isStopped = true;
+    },
+  };
+}

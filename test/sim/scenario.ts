@@ -1,0 +1,215 @@
+/** A scenario is plain data, made from its seed: what can be left out of it, shrinking leaves out. */
+import type { Clock } from './kernel.js';
+import { createPrng, type Prng } from './prng.js';
+import { STOP_STRINGS } from './toy-engine.js';
+
+export interface WorkerSpec {
+  readonly name: string;
+  readonly clock: Clock;
+  /** Of one step that decodes one token for each running request, without load. */
+  readonly stepMs: number;
+  readonly prefillTokensPerMs: number;
+  readonly maxRunning: number;
+  readonly maxWaiting: number;
+  readonly kvBlocks: number;
+}
+
+export interface RequestSpec {
+  readonly id: string;
+  readonly atMs: number;
+  readonly frontend: number;
+  readonly seed: number;
+  readonly promptTokens: number;
+  readonly maxTokens: number;
+  readonly choices: number;
+  readonly stop: readonly string[];
+  /** After its arrival; null: none. */
+  readonly deadlineMs: number | null;
+  /** The client leaves this long after it came; null: it stays. */
+  readonly leavesAfterMs: number | null;
+  /** Whoever prefills it dies. */
+  readonly isPoison: boolean;
+}
+
+export const FAULT_KINDS = [
+  'crash',
+  'restart',
+  'pause',
+  'slow',
+  'hang',
+  'drain',
+  'delay',
+  'loss',
+  'reorder',
+  'duplicate',
+  'half_open',
+  'partition',
+  'overload',
+  'engine_error',
+  'numerical',
+  'lost_finish',
+  'bus_loss',
+  'store_outage',
+  'store_leader',
+  'store_compaction',
+  'store_data_loss',
+  'store_lag',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly atMs: number;
+  readonly durationMs: number;
+  /** Index of the worker that it strikes; for a partition the other side is a frontend or the store. */
+  readonly worker: number;
+  readonly peer: 'frontend' | 'store';
+  /** Of a partition: which way is closed. */
+  readonly way: 'out' | 'in' | 'both';
+  /** Probability for loss, reorder, duplicate; factor for slow and delay. */
+  readonly amount: number;
+}
+
+export interface Scenario {
+  readonly seed: number;
+  /** `safety`: faults go on to the end. `liveness`: they stop, and then all must become well again. */
+  readonly mode: 'safety' | 'liveness';
+  readonly frontends: readonly Clock[];
+  readonly workers: readonly WorkerSpec[];
+  readonly requests: readonly RequestSpec[];
+  readonly faults: readonly Fault[];
+  readonly network: {
+    readonly delayMs: number;
+    readonly jitterMs: number;
+    /** Whether what a partition stops arrives when it heals, as TCP would send it again, or is lost. */
+    readonly isHeld: boolean;
+  };
+  /** Up to which requests arrive and faults strike. */
+  readonly activeMs: number;
+  readonly migrationLimit: number;
+  readonly hedgePerSecond: number;
+}
+
+export interface Profile {
+  readonly workers?: readonly [number, number];
+  readonly requests?: readonly [number, number];
+  readonly faults?: readonly [number, number];
+  readonly kinds?: readonly FaultKind[];
+  readonly mode?: Scenario['mode'];
+  readonly maxTokens?: readonly [number, number];
+  readonly migrationLimit?: number;
+  readonly maxChoices?: number;
+  /** No client leaves, no deadline, no poison. */
+  readonly isPlain?: boolean;
+  readonly activeMs?: number;
+}
+
+export function makeScenario(seed: number, profile: Profile = {}): Scenario {
+  const random = createPrng(seed);
+  const mode = profile.mode ?? (random.chance(0.7) ? 'safety' : 'liveness');
+  const isSkewed = random.chance(0.5);
+  const clock = (): Clock => ({
+    offsetMs: Math.floor(random.between(0, 1e6)),
+    rate: isSkewed ? random.between(0.98, 1.02) : 1,
+  });
+  const activeMs = profile.activeMs ?? random.int(3000, 7000);
+  const [minWorkers, maxWorkers] = profile.workers ?? [5, 8];
+  const [minRequests, maxRequests] = profile.requests ?? [50, 60];
+  const frontends = Array.from({ length: random.chance(0.3) ? 2 : 1 }, clock);
+  const stepMs = random.between(8, 40);
+  const workers = Array.from({ length: random.int(minWorkers, maxWorkers) }, (_, index) => ({
+    name: `w${index}`,
+    clock: clock(),
+    stepMs: stepMs * random.between(0.8, 1.25),
+    prefillTokensPerMs: random.between(1, 8),
+    maxRunning: random.int(4, 16),
+    maxWaiting: random.int(4, 32),
+    kvBlocks: random.int(64, 256),
+  }));
+  const traits = traitsOf(random, profile);
+  const requests = Array.from({ length: random.int(minRequests, maxRequests) }, (_, index) =>
+    makeRequest(random, index, activeMs, frontends.length, traits),
+  );
+  return {
+    seed,
+    mode,
+    frontends,
+    workers,
+    requests,
+    faults: makeFaults(random, profile, activeMs, workers.length),
+    network: {
+      delayMs: random.between(0.1, 5),
+      jitterMs: random.between(0, 10),
+      isHeld: random.chance(0.5),
+    },
+    activeMs,
+    migrationLimit: profile.migrationLimit ?? (random.chance(0.1) ? random.int(0, 2) : 3),
+    hedgePerSecond: random.chance(0.5) ? 5 : 0,
+  };
+}
+
+interface Traits {
+  readonly maxTokens: readonly [number, number];
+  readonly leaves: number;
+  readonly deadlines: number;
+  readonly stops: number;
+  readonly manyChoices: number;
+  readonly maxChoices: number;
+  readonly poison: number;
+}
+
+function traitsOf(random: Prng, profile: Profile): Traits {
+  const isPlain = profile.isPlain ?? false;
+  return {
+    maxTokens: profile.maxTokens ?? [1, random.int(8, 48)],
+    leaves: !isPlain && random.chance(0.5) ? 0.1 : 0,
+    deadlines: !isPlain && random.chance(0.5) ? 0.3 : 0,
+    stops: random.chance(0.7) ? 0.3 : 0,
+    manyChoices: random.chance(0.3) ? 0.15 : 0,
+    maxChoices: profile.maxChoices ?? 3,
+    poison: !isPlain && random.chance(0.15) ? 0.03 : 0,
+  };
+}
+
+function makeRequest(
+  random: Prng,
+  index: number,
+  activeMs: number,
+  frontends: number,
+  traits: Traits,
+): RequestSpec {
+  return {
+    id: `r${index}`,
+    atMs: random.between(300, activeMs),
+    frontend: random.int(0, frontends - 1),
+    seed: random.int(0, 2 ** 31),
+    promptTokens: random.int(1, 120),
+    maxTokens: random.int(...traits.maxTokens),
+    choices: random.chance(traits.manyChoices) ? random.int(2, traits.maxChoices) : 1,
+    stop: random.chance(traits.stops)
+      ? Array.from({ length: random.int(1, 3) }, () => random.pick(STOP_STRINGS))
+      : [],
+    deadlineMs: random.chance(traits.deadlines) ? random.between(200, 10_000) : null,
+    leavesAfterMs: random.chance(traits.leaves) ? random.between(0, 2000) : null,
+    isPoison: random.chance(traits.poison),
+  };
+}
+
+/** Swarm testing: a seed knows only some kinds of faults, since those that are always on hide what the others would show. */
+function makeFaults(random: Prng, profile: Profile, activeMs: number, workers: number): Fault[] {
+  const kinds = (profile.kinds ?? FAULT_KINDS).filter(() => random.chance(0.3));
+  if (kinds.length === 0) kinds.push(random.pick(profile.kinds ?? FAULT_KINDS));
+  const [least, most] = profile.faults ?? [3, 10];
+  return Array.from({ length: random.int(least, most) }, () => {
+    const kind = random.pick(kinds);
+    return {
+      kind,
+      atMs: random.between(300, activeMs),
+      durationMs: random.pick([50, 300, 1000, 3000, 6000]) * random.between(0.5, 1.5),
+      worker: random.int(0, workers - 1),
+      peer: random.chance(0.7) ? ('frontend' as const) : ('store' as const),
+      way: random.pick(['out', 'in', 'both'] as const),
+      amount: kind === 'slow' || kind === 'delay' ? random.between(2, 30) : random.between(0.02, 0.5),
+    };
+  }).sort((a, b) => a.atMs - b.atMs);
+}
