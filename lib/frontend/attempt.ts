@@ -1,4 +1,5 @@
 /** One attempt at a worker: sends the request, hands on frames, and says once how it ended. */
+import type { Dispatcher } from 'undici';
 import type { Outcome } from '../fleet/types.js';
 import { decodeFrame, FRAMES_TYPE, type Frame } from '../wire/frames.js';
 import { createLineSplitter } from '../wire/lines.js';
@@ -27,7 +28,14 @@ export interface AttemptRequest {
   readonly prompt: string | readonly number[];
   readonly generated: Int32Array;
   readonly choice: number;
+  /** Passed on as it came; null: none. */
+  readonly traceparent: string | null;
 }
+
+/** What follows a finish is nothing but the end of the body; a connection over which that does not come is not kept. */
+const END_LIMIT_MS = 1000;
+/** More of a refusal nobody reads. */
+const MAX_REFUSAL = 64 * 1024;
 
 export function startAttempt(
   reservation: Reservation,
@@ -36,6 +44,7 @@ export function startAttempt(
 ): Attempt {
   const killed = new AbortController();
   let hasEnded = false;
+  let endTimer: NodeJS.Timeout | undefined;
 
   const fail = (failure: AttemptFailure): void => {
     if (hasEnded || killed.signal.aborted) return;
@@ -48,28 +57,37 @@ export function startAttempt(
       path: '/v1/completions',
       method: 'POST',
       signal: killed.signal,
-      headers: { 'content-type': 'application/json', accept: FRAMES_TYPE, 'x-request-id': attempt.id },
+      headers: {
+        'content-type': 'application/json',
+        accept: FRAMES_TYPE,
+        'x-request-id': attempt.id,
+        ...(attempt.traceparent === null ? {} : { traceparent: attempt.traceparent }),
+      },
       body: bodyOf(attempt),
     });
-    if (statusCode !== 200) {
-      const text = await body.text();
-      return fail(refusal(statusCode, headers, text));
-    }
+    if (statusCode !== 200) return fail(refusal(statusCode, headers, await readRefusal(body)));
     const split = createLineSplitter((line) => {
       if (hasEnded || killed.signal.aborted) return;
       const frame = decodeFrame(line);
       if (frame.type === 'error') return fail({ outcome: frame.outcome, message: frame.message });
       if (frame.type === 'token') reservation.token();
-      if (frame.type === 'finish') hasEnded = true;
+      if (frame.type === 'finish') {
+        hasEnded = true;
+        endTimer = setTimeout(() => killed.abort(), END_LIMIT_MS);
+      }
       ports.frame(frame);
     });
     for await (const chunk of body) split(chunk as Uint8Array);
     fail({ outcome: 'truncated', message: 'the stream ended without a finish' });
   }
 
-  run().catch((error: Error & { code?: string }) =>
-    fail({ outcome: outcomeOf(error), message: error.message }),
-  );
+  run()
+    .catch((error: Error & { code?: string }) => fail({ outcome: outcomeOf(error), message: error.message }))
+    .finally(() => {
+      clearTimeout(endTimer);
+      // Lets go of the connection of an attempt that failed in the middle of its body.
+      killed.abort();
+    });
   return { kill: () => killed.abort() };
 }
 
@@ -86,6 +104,15 @@ function bodyOf({ request, prompt, generated, choice }: AttemptRequest): string 
   });
 }
 
+async function readRefusal(body: Dispatcher.ResponseData['body']): Promise<string> {
+  let text = '';
+  for await (const chunk of body) {
+    text += String(chunk);
+    if (text.length > MAX_REFUSAL) break;
+  }
+  return text;
+}
+
 function refusal(
   status: number,
   headers: Record<string, string | string[] | undefined>,
@@ -98,7 +125,9 @@ function refusal(
     const outcome = told === 'draining' || told === 'shutdown' ? told : 'overloaded';
     return { outcome, message, ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}) };
   }
-  if (status < 500) return { outcome: 'invalid', message };
+  if (told === 'unsupported') return { outcome: told, message };
+  // Any other 4xx is no word about the request: a worker of ours does not say it.
+  if (status === 400 || status === 413 || status === 422) return { outcome: 'invalid', message };
   return { outcome: told === 'numerical' || told === 'reset' ? told : 'engine_error', message };
 }
 
@@ -111,9 +140,19 @@ function messageIn(text: string): string | null {
   }
 }
 
+const NOT_REACHED: readonly (string | undefined)[] = [
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+];
+
 /** Where nobody was reached no byte was sent, and where the answer is no answer the worker is broken. */
 function outcomeOf({ code, name }: Error & { code?: string }): Outcome {
-  if (code === 'ECONNREFUSED' || code === 'ENOENT' || code === 'UND_ERR_CONNECT_TIMEOUT') return 'not_sent';
-  if (name === 'SyntaxError') return 'engine_error';
+  if (NOT_REACHED.includes(code)) return 'not_sent';
+  if (name === 'FrameError' || name === 'HTTPParserError') return 'engine_error';
+  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return 'truncated';
   return 'reset';
 }

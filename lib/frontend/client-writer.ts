@@ -9,7 +9,12 @@ import type { CompletionRequest } from '../worker/request.js';
 export interface ClientWriter {
   /** @param message what the last attempt said, for an error */
   write(event: ClientEvent, message: string): void;
+  /** Ends an answer that cannot go on with an error, whatever has been sent of it. */
+  fail(error: OpenAiError): void;
 }
+
+/** A client that is so far behind is not reading: its answer must not fill the memory. */
+const MAX_BEHIND = 8 * 1024 * 1024;
 
 /** What a client reads: events as they come, or one answer at the end. */
 export function createClientWriter(
@@ -29,9 +34,18 @@ export function createClientWriter(
   function put(event: string): void {
     if (!response.headersSent) writeHead(response);
     response.write(event);
+    if (response.writableLength > MAX_BEHIND) response.destroy();
+  }
+
+  function fail(error: OpenAiError): void {
+    if (response.destroyed || response.writableEnded) return;
+    if (!response.headersSent) sendError(response, error, retryHeaders(error.status));
+    // Half an answer that ends without a word would be taken for a whole one.
+    else response.end(events?.error(error));
   }
 
   return {
+    fail,
     write(event, message) {
       if (response.destroyed) return;
       switch (event.type) {
@@ -52,13 +66,9 @@ export function createClientWriter(
             response.end(events.done);
           }
           break;
-        case 'error': {
-          const error = outcomeError(event.outcome, message === '' ? event.why : `${event.why}: ${message}`);
-          if (!response.headersSent) sendError(response, error, retryHeaders(error.status));
-          // Half an answer that ends without a word would be taken for a whole one.
-          else response.end(events?.error(error));
+        case 'error':
+          fail(outcomeError(event.outcome, message === '' ? event.why : `${event.why}: ${message}`));
           break;
-        }
       }
     },
   };

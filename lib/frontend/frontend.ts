@@ -1,78 +1,93 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Logger } from '../config/options.js';
-import type { ClientEvent } from '../fleet/logical-request.js';
-import type { MigrationLimits } from '../fleet/migrator-types.js';
-import { createQuarantine } from '../fleet/quarantine.js';
-import { createRetryBudget } from '../fleet/retry-budget.js';
+import { invalid } from '../config/values.js';
+import { createFrontendHealth, type FrontendAnswer } from '../dialects/dynamo-frontend.js';
+import { NO_THRESHOLDS } from '../fleet/admission/thresholds.js';
 import { monoMs } from '../native/clock.js';
+import { requestIdOf, traceparentOf } from '../wire/headers.js';
+import { listen } from '../wire/listen.js';
 import { BodyError, readJson, sendError, sendJson } from '../worker/http-body.js';
 import { modelsBody } from '../worker/openai.js';
-import { BadRequest, type CompletionRequest, parseCompletion } from '../worker/request.js';
-import { createClientWriter, outcomeError } from './client-writer.js';
+import { BadRequest, parseCompletion } from '../worker/request.js';
+import { createGate } from './gate.js';
+import { createFrontendMetrics } from './metrics.js';
+import type { Frontend, FrontendOptions } from './options.js';
 import { createWorkerPool, type MemberView } from './pool.js';
-import { type RunningStream, runStream } from './stream.js';
+import { createRequests } from './requests.js';
 
-export interface FrontendOptions {
-  /** `http://host:port` of each worker. */
-  readonly workers: readonly string[];
-  /** Port of the API, 0: any. Default 8000. */
-  readonly port?: number;
-  /** Default 127.0.0.1: the API has no authentication of its own. */
-  readonly host?: string;
-  /** Limits of migration; `migrationLimit` 3 by default, 0 turns it off. */
-  readonly migration?: Partial<MigrationLimits>;
-  /** Largest request body. Default 10 MiB. */
-  readonly maxBodyBytes?: number;
-  readonly logger?: Logger;
-}
-
-export interface Frontend {
-  /** `http://host:port` of the API. */
-  readonly url: string;
-  readonly inFlight: number;
-  workers(): readonly MemberView[];
-  /** Streams that went on elsewhere, by why they had to. */
-  migrations(): Readonly<Record<string, number>>;
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+export type { Frontend, FrontendOptions } from './options.js';
 
 const TICK_MS = 50;
+/** After a pause of its own a frontend first reads what has come meanwhile, before it takes anybody for silent. */
+const PAUSE_MS = 300;
 
-/** OpenAI's API in front of workers: a stream whose worker is lost goes on at another one. */
+/** Leaves room for what workers are told besides: choice and attempt. */
+const MAX_ID = 128;
+
+const ROUTES = 'POST /v1/completions, POST /v1/chat/completions, GET /v1/models, /health, /live, /metrics';
+
+/**
+ * OpenAI's API in front of workers: a stream whose worker is lost goes on at another one. See docs/frontend.md.
+ * @throws InferenceHealthError ERR_CONFIG_INVALID, ERR_PORT_IN_USE, ERR_HOST_INVALID, ERR_PORT_FORBIDDEN
+ */
 export async function startFrontend(options: FrontendOptions): Promise<Frontend> {
   const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
+  validate(options);
   const log = (fields: object, message: string): void => options.logger?.info(fields, message);
-  const streams = new Set<RunningStream>();
-  const migrations: Record<string, number> = {};
-  const retryBudget = createRetryBudget();
-  const hedgeBudget = createRetryBudget({ ratio: 0.02, minPerSecond: 1 });
-  const quarantine = createQuarantine();
+  const documented = createFrontendHealth(options.healthMode);
 
-  const pool = createWorkerPool(options.workers, {
+  const pool = createWorkerPool(
+    options.workers,
+    {
+      now: monoMs,
+      random: Math.random,
+      log,
+      onLeaving: (ref) => requests.each((stream) => stream.leaving(ref)),
+      onCondition: (ref, condition) =>
+        requests.each((stream) => {
+          if (condition === 'suspect') stream.suspect(ref);
+          else if (condition !== 'alive') stream.lost(ref, 'stalled', `the worker is ${condition}`);
+        }),
+      onGone: (ref) => requests.each((stream) => stream.lost(ref, 'reset', 'the worker is gone')),
+      onProgress: (ref) => requests.each((stream) => stream.progress(ref)),
+      onEjected: () => metrics.ejected(),
+      onMember: register,
+    },
+    { ...NO_THRESHOLDS, ...options.thresholds },
+  );
+  const gate = createGate(options.admission ?? {}, {
     now: monoMs,
     random: Math.random,
-    log,
-    onLeaving: (ref) => each((stream) => stream.leaving(ref)),
-    onCondition: (ref, condition) =>
-      each((stream) => {
-        if (condition === 'suspect') stream.suspect(ref);
-        else if (condition !== 'alive') stream.lost(ref, condition);
-      }),
-    onProgress: (ref) => each((stream) => stream.progress(ref)),
+    hasRoom: pool.hasRoom,
   });
+  const metrics = createFrontendMetrics({
+    inFlight: () => requests.inFlight,
+    queued: () => gate.queued,
+    members: pool.members,
+  });
+  const requests = createRequests({ pool, gate, metrics, options, log });
 
-  /** A stream may end while it is told. */
-  function each(tell: (stream: RunningStream) => void): void {
-    for (const stream of [...streams]) tell(stream);
+  function register({ url, ref, state }: MemberView): void {
+    if (state === 'gone' || ref === null) documented.delete(url);
+    else
+      documented.set(url, {
+        namespace: 'dynamo',
+        component: 'backend',
+        endpoint: 'generate',
+        instanceId: instanceId(ref.incarnation),
+        transport: { http: url },
+      });
   }
 
+  let lastTickMs = monoMs();
   const timer = setInterval(() => {
-    pool.tick();
     const now = monoMs();
-    each((stream) => {
+    const pausedMs = now - lastTickMs - TICK_MS;
+    lastTickMs = now;
+    if (pausedMs > PAUSE_MS) return;
+    pool.tick();
+    gate.tick();
+    requests.each((stream) => {
       if (now >= stream.nextTimerMs()) stream.tick();
     });
   }, TICK_MS).unref();
@@ -83,18 +98,28 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0];
-    switch (`${request.method} ${path}`) {
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    switch (`${method} ${path}`) {
       case 'POST /v1/completions':
         return complete(request, response, false);
       case 'POST /v1/chat/completions':
         return complete(request, response, true);
       case 'GET /v1/models':
         return sendJson(response, 200, modelsBody(pool.models(), 0));
+      case 'GET /health':
+        return send(response, documented.health());
+      case 'GET /live':
+        return send(response, documented.live());
+      case 'GET /metrics': {
+        const text = await metrics.text();
+        response.writeHead(200, { 'Content-Type': metrics.contentType }).end(text);
+        return;
+      }
       default:
         sendError(response, {
           status: 404,
           type: 'invalid_request_error',
-          message: `no route ${request.method} ${path}; there are POST /v1/completions, POST /v1/chat/completions, GET /v1/models`,
+          message: `no route ${request.method} ${path}; there are ${ROUTES}`,
         });
     }
   }
@@ -104,101 +129,93 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     response: ServerResponse,
     isChat: boolean,
   ): Promise<void> {
+    const { headers } = request;
     const parsed = parseCompletion(await readJson(request, maxBodyBytes), isChat);
-    const hash = hashOf(parsed);
-    const leftMs = quarantine.leftMs(hash, monoMs());
-    if (leftMs > 0) {
-      sendError(response, outcomeError('poison', 'two workers were lost to this request'), {
-        'Retry-After': String(Math.ceil(leftMs / 1000)),
-      });
-      return;
-    }
-    const header = request.headers['x-request-id'];
-    const id =
-      typeof header === 'string' && /^[\w.:-]{1,128}$/.test(header)
-        ? header
-        : `req-${randomBytes(12).toString('hex')}`;
-    retryBudget.deposit(monoMs());
-    hedgeBudget.deposit(monoMs());
-    run(id, parsed, hash, response);
+    const bytes = Number(headers['content-length'] ?? 0);
+    const given = { id: requestIdOf(headers, MAX_ID), request: parsed, traceparent: traceparentOf(headers) };
+    requests.run(given, bytes, response);
   }
 
-  function run(id: string, request: CompletionRequest, hash: string, response: ServerResponse): void {
-    const model = request.model ?? pool.models()[0] ?? 'unknown';
-    const writer = createClientWriter(response, { id, model, request });
-    let stream: RunningStream | null = null;
-    let hasEnded = false;
-    const client = (event: ClientEvent, message: string): void => {
-      writer.write(event, message);
-      if (event.type !== 'end' && event.type !== 'error') return;
-      hasEnded = true;
-      if (stream !== null) streams.delete(stream);
-    };
-    stream = runStream(id, request, {
-      pool,
-      limits: options.migration ?? {},
-      retryBudget: retryBudget.tryWithdraw,
-      hedgeBudget: hedgeBudget.tryWithdraw,
-      now: monoMs,
-      random: Math.random,
-      log,
-      onMigrated(outcome) {
-        migrations[outcome] = (migrations[outcome] ?? 0) + 1;
-      },
-      onPoison(workers) {
-        quarantine.add(hash, monoMs());
-        for (const ref of workers) pool.forgive(ref);
-      },
-      client,
-    });
-    if (hasEnded) return;
-    const running = stream;
-    streams.add(running);
-    response.on('close', () => {
-      if (!hasEnded) running.cancel();
-    });
+  async function drain(): Promise<void> {
+    documented.setStage('draining');
+    requests.isDraining = true;
+    await requests.idle();
   }
+  const onDrain = (): void => void drain();
+  options.health?.on('drain', onDrain);
 
-  const port = await new Promise<number>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port ?? 8000, host, () => resolve((server.address() as AddressInfo).port));
-  });
-
-  const close = async (): Promise<void> => {
+  async function close(): Promise<void> {
     clearInterval(timer);
-    each((stream) => stream.cancel());
+    options.health?.off('drain', onDrain);
+    documented.setStage('stopping');
+    requests.isDraining = true;
+    requests.cut();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeAllConnections();
+    server.closeIdleConnections();
+    // Errors that have just been written are to arrive.
+    setTimeout(() => server.closeAllConnections(), 100).unref();
     await Promise.all([closed, pool.close()]);
-  };
+  }
+
+  const { url } = await listen(server, options.port ?? 8000, host).catch(async (error: unknown) => {
+    clearInterval(timer);
+    await pool.close();
+    throw error;
+  });
+  log({ url, workers: options.workers }, 'frontend listens');
+
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    url,
     get inFlight() {
-      return streams.size;
+      return requests.inFlight;
     },
     workers: pool.members,
-    migrations: () => ({ ...migrations }),
+    migrations: () => ({ ...requests.migrations }),
+    drain,
+    resume() {
+      documented.setStage('ready');
+      requests.isDraining = false;
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
 }
 
-/** Of what the engine computes on: the same words of another client are the same danger. */
-function hashOf({ model, prompt, temperature, seed, maxTokens }: CompletionRequest): string {
-  return createHash('sha256')
-    .update(JSON.stringify([model, prompt, temperature, seed, maxTokens]))
-    .digest('base64');
+function validate({ workers, overloadStatus = 503 }: FrontendOptions): void {
+  if (!Array.isArray(workers) || workers.length === 0)
+    throw invalid('workers', 'a list of at least one URL as http://host:port', workers);
+  for (const url of workers) {
+    const { protocol, pathname } = parseUrl(url);
+    if (protocol !== 'http:' || pathname !== '/') throw invalid('workers', 'URLs as http://host:port', url);
+  }
+  if (new Set(workers).size < workers.length) throw invalid('workers', 'each URL once', workers);
+  if (!Number.isInteger(overloadStatus) || overloadStatus < 400 || overloadStatus > 599)
+    throw invalid('overloadStatus', 'an HTTP status from 400 to 599', overloadStatus);
+}
+
+function parseUrl(url: string): { readonly protocol: string; readonly pathname: string } {
+  try {
+    return new URL(url);
+  } catch {
+    return { protocol: '', pathname: '' };
+  }
+}
+
+/** 64 bits of a worker's incarnation: a new one with each of its lives, as an instance id should be. */
+function instanceId(incarnation: string): bigint {
+  return createHash('sha256').update(incarnation).digest().readBigUInt64BE(0);
+}
+
+function send(response: ServerResponse, { status, body }: FrontendAnswer): void {
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': body.length });
+  response.end(body);
 }
 
 function fail(response: ServerResponse, error: unknown): void {
+  const type = 'invalid_request_error';
   if (error instanceof BadRequest)
-    sendError(response, {
-      status: 400,
-      type: 'invalid_request_error',
-      message: error.message,
-      param: error.param,
-    });
+    sendError(response, { status: 400, type, message: error.message, param: error.param });
   else if (error instanceof BodyError)
-    sendError(response, { status: error.status, type: 'invalid_request_error', message: error.message });
+    sendError(response, { status: error.status, type, message: error.message });
   else sendError(response, { status: 500, type: 'server_error', message: (error as Error).message });
 }

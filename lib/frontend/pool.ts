@@ -1,5 +1,6 @@
 /** The workers as a frontend sees them: who is there, how they are, how loaded, and who takes the next request. */
 import { Pool as HttpPool } from 'undici';
+import { isBusy, NO_THRESHOLDS, type Thresholds } from '../fleet/admission/thresholds.js';
 import { createEjector, type Generation } from '../fleet/ejector.js';
 import { createLoadView, type Permit } from '../fleet/load-view.js';
 import type { Patience } from '../fleet/migrator-types.js';
@@ -16,6 +17,11 @@ export interface PoolPorts {
   /** The worker drains: what runs there may move. */
   onLeaving(ref: WorkerRef): void;
   onCondition(ref: WorkerRef, condition: WorkerCondition): void;
+  /** The process is gone, or another one is in its place. */
+  onGone(ref: WorkerRef): void;
+  onEjected(ref: WorkerRef): void;
+  /** It has come, gone, or begun to drain. */
+  onMember(member: MemberView): void;
   /** The engine there moved: who waits for a first token there has not been forgotten. */
   onProgress(ref: WorkerRef): void;
 }
@@ -27,6 +33,8 @@ export interface Reservation {
   readonly patience: Patience;
   /** A token came. */
   token(): void;
+  /** What breaks off at a worker that drains was to be expected. */
+  explain(outcome: Outcome): Outcome;
   /** Null: nothing was sent. */
   release(outcome: Outcome | null): void;
 }
@@ -38,6 +46,8 @@ export interface MemberView {
   readonly condition: WorkerCondition | 'unknown';
   readonly state: 'serving' | 'draining' | 'gone';
   readonly isEjected: boolean;
+  /** Above its thresholds. */
+  readonly isBusy: boolean;
   readonly load: number;
   readonly inFlight: number;
 }
@@ -49,7 +59,14 @@ export interface WorkerPool {
     readonly promptTokens: number;
     readonly expectedTokens: number;
   }): Reservation | null;
+  /** At a worker that is known; null: it takes nothing any more. */
+  reserve(
+    ref: WorkerRef,
+    request: { readonly promptTokens: number; readonly expectedTokens: number },
+  ): Reservation | null;
   models(): readonly string[];
+  /** False: every worker that takes requests is above its thresholds. */
+  hasRoom(): boolean;
   members(): readonly MemberView[];
   forgive(ref: WorkerRef): void;
   /** Looks at silence; call it every 50 to 100 ms. */
@@ -66,6 +83,10 @@ interface Member {
   isGone: boolean;
   health: WorkerHealth;
   condition: WorkerCondition;
+  /** Above its thresholds. */
+  isBusy: boolean;
+  /** Somebody else has its name; it has been said. */
+  isNameless: boolean;
   /** Smoothed time between two tokens of a stream, milliseconds. */
   tokenMs: number;
 }
@@ -74,8 +95,13 @@ const MIN_NEXT_MS = 1000;
 const MAX_NEXT_MS = 10_000;
 const FIRST_MS = 3000;
 const CONNECT_MS = 1000;
+const BREAKS: readonly Outcome[] = ['not_sent', 'connect', 'reset', 'truncated'];
 
-export function createWorkerPool(urls: readonly string[], ports: PoolPorts): WorkerPool {
+export function createWorkerPool(
+  urls: readonly string[],
+  ports: PoolPorts,
+  thresholds: Thresholds = NO_THRESHOLDS,
+): WorkerPool {
   const { now, random, log } = ports;
   const ejector = createEjector();
   const loads = createLoadView();
@@ -99,6 +125,8 @@ export function createWorkerPool(urls: readonly string[], ports: PoolPorts): Wor
       isGone: true,
       health: createWorkerHealth(now()),
       condition: 'alive',
+      isBusy: false,
+      isNameless: false,
       tokenMs: 50,
     };
     return member;
@@ -108,7 +136,13 @@ export function createWorkerPool(urls: readonly string[], ports: PoolPorts): Wor
     const atMs = now();
     const { worker, incarnation } = beacon;
     if (member.ref?.incarnation !== incarnation || member.ref.worker !== worker) {
-      if (member.ref !== null) ejector.remove(member.ref);
+      if (!claimName(member, worker)) return;
+      const old = member.ref;
+      if (old !== null) {
+        ejector.remove(old, atMs);
+        loads.forget(old);
+        if (!member.isGone) ports.onGone(old);
+      }
       member.ref = { worker, incarnation };
       member.health = createWorkerHealth(atMs);
       member.condition = 'alive';
@@ -117,9 +151,21 @@ export function createWorkerPool(urls: readonly string[], ports: PoolPorts): Wor
     }
     const before = member.beacon;
     member.beacon = beacon;
+    const wasGone = member.isGone;
     member.isGone = false;
+    member.isBusy = isBusy(
+      thresholds,
+      {
+        kvRatio: beacon.kvBlocksUsed / beacon.kvBlocksTotal,
+        prefillTokens: beacon.prefillTokens ?? Number.NaN,
+        maxBatchedTokens: beacon.maxBatchedTokens ?? Number.NaN,
+      },
+      member.isBusy,
+    );
     member.health.beacon({ ...beacon, atMs });
     loads.report(member.ref, { ...beacon, atMs });
+    if (wasGone || before?.incarnation !== incarnation || before.state !== beacon.state)
+      ports.onMember(viewOf(member));
     if (beacon.state === 'draining' && before?.state !== 'draining') {
       log({ worker }, 'worker drains');
       ports.onLeaving(member.ref);
@@ -128,12 +174,44 @@ export function createWorkerPool(urls: readonly string[], ports: PoolPorts): Wor
     judge(member, atMs);
   }
 
+  /** A name has one worker: records are kept by it. One that is silent loses it to one that is not. */
+  function claimName(member: Member, worker: string): boolean {
+    const other = members.find((each) => each !== member && each.ref?.worker === worker);
+    if (other === undefined || other.ref === null) return true;
+    if (!other.isGone && other.condition === 'alive') {
+      if (!member.isNameless) log({ worker, url: member.url, other: other.url }, 'two workers with one name');
+      member.isNameless = true;
+      return false;
+    }
+    if (!other.isGone) ports.onGone(other.ref);
+    other.isGone = true;
+    other.ref = null;
+    ports.onMember(viewOf(other));
+    return true;
+  }
+
   function lose(member: Member, error: Error, refused: boolean): void {
     if (!refused || member.isGone || member.ref === null) return;
     // Nobody listens where it was: the process is gone, and what ran there with it.
     member.isGone = true;
     log({ worker: member.ref.worker, error: error.message }, 'worker gone');
-    ejector.strike(member.ref, now(), random());
+    ports.onMember(viewOf(member));
+    strike(member.ref);
+    // A worker that drains may close its listener before its last stream ends.
+    if (member.beacon?.state !== 'draining') ports.onGone(member.ref);
+  }
+
+  function strike(ref: WorkerRef): void {
+    const atMs = now();
+    watchEjection(ref, () => ejector.strike(ref, atMs, random()));
+  }
+
+  function watchEjection(ref: WorkerRef, act: () => void): void {
+    const before = ejector.isEjected(ref, now());
+    act();
+    if (before || !ejector.isEjected(ref, now())) return;
+    log({ worker: ref.worker }, 'worker ejected');
+    ports.onEjected(ref);
   }
 
   function judge(member: Member, atMs: number): void {
@@ -143,7 +221,7 @@ export function createWorkerPool(urls: readonly string[], ports: PoolPorts): Wor
     member.condition = condition;
     const { ref } = member;
     log({ worker: ref.worker, condition }, 'worker condition');
-    if (condition === 'frozen' || condition === 'hung') ejector.strike(ref, atMs, random());
+    if (condition === 'frozen' || condition === 'hung') strike(ref);
     ports.onCondition(ref, condition);
   }
 
@@ -154,9 +232,16 @@ export function createWorkerPool(urls: readonly string[], ports: PoolPorts): Wor
     const byWorker = new Map(members.filter(isOpen).map((member) => [member.ref?.worker ?? '', member]));
     const view = ejector.view(atMs, ({ worker }) => byWorker.has(worker));
     const workers: RoutableWorker[] = [];
+    // A stream that moves goes to a busy worker rather than to none.
+    const allBusy = [...byWorker.values()].every((member) => member.isBusy);
     for (const candidate of view.candidates) {
       const member = byWorker.get(candidate.ref.worker);
-      if (member === undefined || (model !== null && member.beacon?.model !== model)) continue;
+      if (
+        member === undefined ||
+        member.isBusy !== allBusy ||
+        (model !== null && member.beacon?.model !== model)
+      )
+        continue;
       const load = loads.load(candidate.ref, atMs);
       workers.push({ ...candidate, load, condition: member.condition, cachedTokens: 0 });
     }
@@ -184,8 +269,32 @@ export function createWorkerPool(urls: readonly string[], ports: PoolPorts): Wor
         isOpenStill = false;
         const atMs = now();
         permit.release(atMs);
-        ejector.outcome(ref, generation, outcome ?? 'cancelled', atMs, random());
+        watchEjection(ref, () => ejector.outcome(ref, generation, outcome ?? 'cancelled', atMs, random()));
       },
+      explain: (outcome) =>
+        member.beacon?.state === 'draining' && BREAKS.includes(outcome) ? 'draining' : outcome,
+    };
+  }
+
+  function reserveAt(member: Member, ref: WorkerRef, tokens: number): Reservation | null {
+    const atMs = now();
+    const generation = ejector.permit(ref, atMs);
+    return generation === null ? null : reserve(member, ref, generation, loads.send(ref, tokens, atMs));
+  }
+
+  function viewOf(member: Member): MemberView {
+    const { url, ref, beacon, isGone, condition } = member;
+    const load = ref === null ? null : loads.load(ref, now());
+    return {
+      url,
+      ref,
+      model: beacon?.model ?? null,
+      condition: ref === null ? 'unknown' : condition,
+      state: isGone || beacon === null ? 'gone' : beacon.state,
+      isEjected: ref !== null && ejector.isEjected(ref, now()),
+      isBusy: member.isBusy,
+      load: load?.tokens ?? 0,
+      inFlight: load?.inFlight ?? 0,
     };
   }
 
@@ -195,29 +304,21 @@ export function createWorkerPool(urls: readonly string[], ports: PoolPorts): Wor
       const chosen = route({ excluded, promptTokens }, candidates(model, atMs), [random(), random()]);
       const member = members.find(({ ref }) => ref !== null && ref.worker === chosen?.ref.worker);
       if (chosen === null || member === undefined) return null;
-      const generation = ejector.permit(chosen.ref, atMs);
-      if (generation === null) return null;
-      const permit = loads.send(chosen.ref, promptTokens + expectedTokens, atMs);
-      return reserve(member, chosen.ref, generation, permit);
+      return reserveAt(member, chosen.ref, promptTokens + expectedTokens);
+    },
+    reserve(ref, { promptTokens, expectedTokens }) {
+      const member = members.find((each) => each.ref?.incarnation === ref.incarnation);
+      if (member === undefined || !isOpen(member)) return null;
+      return reserveAt(member, ref, promptTokens + expectedTokens);
     },
     models: () => [
       ...new Set(members.filter(isOpen).flatMap(({ beacon }) => (beacon === null ? [] : [beacon.model]))),
     ],
-    members: () =>
-      members.map((member) => {
-        const { url, ref, beacon, isGone, condition } = member;
-        const load = ref === null ? null : loads.load(ref, now());
-        return {
-          url,
-          ref,
-          model: beacon?.model ?? null,
-          condition: ref === null ? 'unknown' : condition,
-          state: isGone || beacon === null ? 'gone' : beacon.state,
-          isEjected: ref !== null && ejector.isEjected(ref, now()),
-          load: load?.tokens ?? 0,
-          inFlight: load?.inFlight ?? 0,
-        };
-      }),
+    hasRoom() {
+      const open = members.filter(isOpen);
+      return open.length === 0 || open.some((member) => !member.isBusy);
+    },
+    members: () => members.map(viewOf),
     forgive: (ref) => ejector.forgive(ref),
     tick() {
       const atMs = now();

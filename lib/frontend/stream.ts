@@ -7,7 +7,6 @@ import {
 } from '../fleet/logical-request.js';
 import type { MigrationLimits, Withdraw } from '../fleet/migrator-types.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
-import type { WorkerCondition } from '../fleet/worker-health.js';
 import type { CompletionRequest } from '../worker/request.js';
 import { type Attempt, startAttempt } from './attempt.js';
 import type { Reservation, WorkerPool } from './pool.js';
@@ -22,6 +21,7 @@ export interface StreamPorts {
   log(fields: object, message: string): void;
   onMigrated(outcome: Outcome): void;
   onPoison(workers: readonly WorkerRef[]): void;
+  onToken(): void;
   /** In order; the last one is `end` or `error`. */
   client(event: ClientEvent, message: string): void;
 }
@@ -33,8 +33,8 @@ export interface RunningStream {
   tick(): void;
   suspect(ref: WorkerRef): void;
   leaving(ref: WorkerRef): void;
-  /** The worker is frozen or hung: what runs there is over. */
-  lost(ref: WorkerRef, condition: WorkerCondition): void;
+  /** What runs there is over. */
+  lost(ref: WorkerRef, outcome: Outcome, why: string): void;
   progress(ref: WorkerRef): void;
   cancel(): void;
 }
@@ -49,8 +49,25 @@ interface Running {
 
 /** Without a tokenizer of its own a frontend takes four characters for a token, until a worker says better. */
 const CHARACTERS_PER_TOKEN = 4;
+/** A stream that has lost its worker waits so long for another one to come back: what the client has is worth it. */
+const PICK_LIMIT_MS = 2000;
+const PICK_AGAIN_MS = 100;
 
-export function runStream(id: string, request: CompletionRequest, ports: StreamPorts): RunningStream {
+export interface StreamRequest {
+  readonly id: string;
+  /** With the model that answers it, wherever it goes. */
+  readonly request: CompletionRequest;
+  /** Checked; null: none. */
+  readonly traceparent: string | null;
+}
+
+interface OpenPick {
+  readonly excluded: readonly WorkerRef[];
+  readonly untilMs: number;
+  againMs: number;
+}
+
+export function runStream({ id, request, traceparent }: StreamRequest, ports: StreamPorts): RunningStream {
   const { pool, now, random } = ports;
   const promptTokens =
     typeof request.prompt === 'string'
@@ -76,6 +93,8 @@ export function runStream(id: string, request: CompletionRequest, ports: StreamP
   const running = new Map<string, Running>();
   /** Workers that were picked and not yet dispatched to, by choice. */
   const reserved = new Map<number, Reservation>();
+  /** Choices that nobody could take a moment ago. */
+  const picking = new Map<number, OpenPick>();
   const keyOf = (choice: number, epoch: number): string => `${choice}:${epoch}`;
 
   function take({ client, effects }: RequestOutput): void {
@@ -87,7 +106,7 @@ export function runStream(id: string, request: CompletionRequest, ports: StreamP
           pick(choice, effect.excluded);
           break;
         case 'dispatch':
-          dispatch(choice, effect.epoch);
+          dispatch(choice, effect.epoch, effect.ref);
           break;
         case 'warm':
           // Engines here keep no prefix between requests: the move costs its prefill whenever it is made.
@@ -118,9 +137,15 @@ export function runStream(id: string, request: CompletionRequest, ports: StreamP
           ports.onPoison(effect.workers);
           break;
         case 'end':
+          picking.delete(choice);
           break;
       }
     }
+  }
+
+  function expected(choice: number) {
+    const generated = logical.tokens(choice).length;
+    return { promptTokens: promptTokens + generated, expectedTokens: request.maxTokens - generated };
   }
 
   /** The engine's count of the prompt is the right one. */
@@ -130,17 +155,25 @@ export function runStream(id: string, request: CompletionRequest, ports: StreamP
   }
 
   function pick(choice: number, excluded: readonly WorkerRef[]): void {
-    const generated = logical.tokens(choice).length;
-    const reservation = pool.pick({
-      model: request.model,
-      excluded,
-      promptTokens: promptTokens + generated,
-      expectedTokens: request.maxTokens - generated,
-    });
+    const atMs = now();
+    const reservation = pool.pick({ model: request.model, excluded, ...expected(choice) });
     if (reservation === null) {
-      take(logical.step(choice, { type: 'no_worker', atMs: now() }));
+      const isAlone = ![...running.values()].some((own) => own.choice === choice);
+      const open = picking.get(choice);
+      if (
+        logical.tokens(choice).length > 0 &&
+        isAlone &&
+        atMs < (open?.untilMs ?? Number.POSITIVE_INFINITY)
+      ) {
+        const untilMs = open?.untilMs ?? atMs + PICK_LIMIT_MS;
+        picking.set(choice, { excluded, untilMs, againMs: atMs + PICK_AGAIN_MS });
+        return;
+      }
+      picking.delete(choice);
+      take(logical.step(choice, { type: 'no_worker', atMs }));
       return;
     }
+    picking.delete(choice);
     reserved.set(choice, reservation);
     const { ref, patience } = reservation;
     take(logical.step(choice, { type: 'picked', atMs: now(), ref, patience }));
@@ -151,14 +184,26 @@ export function runStream(id: string, request: CompletionRequest, ports: StreamP
     }
   }
 
-  function dispatch(choice: number, epoch: number): void {
-    const reservation = reserved.get(choice);
-    if (reservation === undefined) return;
-    reserved.delete(choice);
+  function dispatch(choice: number, epoch: number, ref: WorkerRef): void {
     const key = keyOf(choice, epoch);
+    // A choice that goes where another one of the request is has not been picked for.
+    const reservation = reserved.get(choice) ?? pool.reserve(ref, expected(choice));
+    reserved.delete(choice);
+    if (reservation === null) {
+      const outcome = 'not_sent';
+      take(logical.step(choice, { type: 'failed', atMs: now(), epoch, outcome, random: random() }));
+      return;
+    }
     const attempt = startAttempt(
       reservation,
-      { id: `${id}-${choice}-${epoch}`, request, prompt, generated: logical.tokens(choice), choice },
+      {
+        id: `${id}-${choice}-${epoch}`,
+        request,
+        prompt,
+        generated: logical.tokens(choice),
+        choice,
+        traceparent,
+      },
       {
         frame(frame) {
           const atMs = now();
@@ -166,6 +211,7 @@ export function runStream(id: string, request: CompletionRequest, ports: StreamP
             case 'token': {
               const own = running.get(key);
               if (own !== undefined) own.hasToken = true;
+              ports.onToken();
               take(logical.frame(choice, { atMs, epoch, ...frame }));
               break;
             }
@@ -199,7 +245,7 @@ export function runStream(id: string, request: CompletionRequest, ports: StreamP
               type: 'failed',
               atMs: now(),
               epoch,
-              outcome,
+              outcome: reservation.explain(outcome),
               random: random(),
               ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
             }),
@@ -223,22 +269,26 @@ export function runStream(id: string, request: CompletionRequest, ports: StreamP
     get usage() {
       return logical.usage();
     },
-    nextTimerMs: () => logical.nextTimerMs(),
-    tick: () => take(logical.stepAll({ type: 'tick', atMs: now(), random: random() })),
+    nextTimerMs: () =>
+      Math.min(logical.nextTimerMs(), ...[...picking.values()].map(({ againMs }) => againMs)),
+    tick() {
+      const atMs = now();
+      for (const [choice, { againMs, excluded }] of [...picking]) if (atMs >= againMs) pick(choice, excluded);
+      take(logical.stepAll({ type: 'tick', atMs, random: random() }));
+    },
     suspect: (ref) => take(logical.stepAll({ type: 'suspect', atMs: now(), ref })),
     leaving: (ref) => take(logical.stepAll({ type: 'leaving', atMs: now(), ref })),
-    lost(ref, condition) {
+    lost(ref, outcome, why) {
       for (const { choice, epoch, attempt } of at(ref)) {
         attempt.kill();
-        lastMessage = `the worker is ${condition}`;
-        take(
-          logical.step(choice, { type: 'failed', atMs: now(), epoch, outcome: 'stalled', random: random() }),
-        );
+        lastMessage = why;
+        take(logical.step(choice, { type: 'failed', atMs: now(), epoch, outcome, random: random() }));
       }
     },
     progress(ref) {
-      for (const { choice, epoch } of at(ref))
-        take(logical.step(choice, { type: 'progress', atMs: now(), epoch }));
+      // Where tokens have come, only tokens show that more will.
+      for (const { choice, epoch, hasToken } of at(ref))
+        if (!hasToken) take(logical.step(choice, { type: 'progress', atMs: now(), epoch }));
     },
     cancel: () => take(logical.stepAll({ type: 'cancel', atMs: now() })),
   };

@@ -10,6 +10,7 @@ export const NDJSON_TYPE = 'application/x-ndjson';
 export type Frame =
   /** First of all: the templated prompt as the engine sees it; `ids` go back with a replay. */
   | { readonly type: 'prompt'; readonly tokens: number; readonly ids: readonly number[] | null }
+  /** @param tokenId −1: the engine gives no ids */
   | { readonly type: 'token'; readonly seq: number; readonly tokenId: number; readonly bytes: Uint8Array }
   /** No token, but the engine moves. */
   | { readonly type: 'progress' }
@@ -33,13 +34,19 @@ export function encodeFrame(frame: Frame): string {
   }
 }
 
-/** @throws Error that says what was wrong: a worker that speaks something else counts as broken */
+/** A worker that speaks something else counts as broken, not as crashed. */
+export class FrameError extends Error {
+  override readonly name = 'FrameError';
+}
+
+/** @throws FrameError that says what was wrong */
 export function decodeFrame(line: string): Frame {
-  const value: unknown = JSON.parse(line);
+  const value = parse(line);
   if (Array.isArray(value)) {
     const [seq, tokenId, bytes] = value as unknown[];
-    if (!isPosition(seq) || !Number.isInteger(tokenId) || typeof bytes !== 'string') throw malformed(line);
-    return { type: 'token', seq, tokenId: tokenId as number, bytes: Buffer.from(bytes, 'base64') };
+    if (!isPosition(seq) || !(isTokenId(tokenId) || tokenId === -1) || typeof bytes !== 'string')
+      throw malformed(line);
+    return { type: 'token', seq, tokenId, bytes: Buffer.from(bytes, 'base64') };
   }
   if (typeof value !== 'object' || value === null) throw malformed(line);
   const { prompt, progress, finish, length, error } = value as Record<string, unknown>;
@@ -78,8 +85,16 @@ const OUTCOMES = new Set<string>([
   'deadline',
 ] satisfies Outcome[]);
 
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw malformed(line);
+  }
+}
+
 function malformed(line: string): Error {
-  return new Error(`expected a frame, got ${line.length > 100 ? `${line.slice(0, 100)}…` : line}`);
+  return new FrameError(`expected a frame, got ${line.length > 100 ? `${line.slice(0, 100)}…` : line}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -91,5 +106,9 @@ function isPosition(value: unknown): value is number {
 }
 
 export function isTokenIds(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((id) => Number.isInteger(id) && id >= 0 && id <= 0x7fffffff);
+  return Array.isArray(value) && value.every(isTokenId);
+}
+
+function isTokenId(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0x7fffffff;
 }

@@ -28,7 +28,7 @@ export async function answerFrames(call: WorkerCall, response: ServerResponse): 
     let next = await frames.next();
     response.writeHead(200, { 'Content-Type': FRAMES_TYPE, 'Cache-Control': 'no-store' });
     response.write(encodeFrame({ type: 'prompt', tokens: info.tokens, ids: info.ids }));
-    for (; !next.done; next = await frames.next()) {
+    for (; !next.done && !response.destroyed; next = await frames.next()) {
       const { seq, tokenId, bytes } = next.value;
       length = seq + 1;
       if (!response.write(encodeFrame({ type: 'token', seq, tokenId, bytes }))) await drained(response);
@@ -49,6 +49,9 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
   const texts: string[] = [];
   const reasons: FinishReason[] = [];
   let completionTokens = 0;
+  // One choice that fails ends the answer, and with it the others.
+  const failed = new AbortController();
+  const signal = AbortSignal.any([call.signal, failed.signal]);
 
   async function choice(index: number): Promise<void> {
     const assembler = createAssembler({ stop: request.stop });
@@ -58,12 +61,13 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
       if (events === null) texts[index] = (texts[index] ?? '') + text;
       else response.write(events.text(index, text));
     };
-    for await (const { bytes } of open(call, index, info)) {
+    for await (const { bytes } of open({ ...call, signal }, index, info)) {
       if (events !== null && !response.headersSent) writeHead(response);
       length += 1;
       completionTokens += 1;
       put(assembler.push(bytes));
-      if (assembler.isStopped) break;
+      if (assembler.isStopped || response.destroyed) break;
+      if (response.writableNeedDrain) await drained(response);
     }
     const { text, reason } = assembler.end(reasonOf(request, length));
     put(text);
@@ -77,6 +81,7 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
   try {
     await Promise.all(Array.from({ length: request.choices }, (_, index) => choice(index)));
   } catch (error) {
+    failed.abort();
     if (!response.headersSent) return refuse(response, error);
     // An answer that ended without a word would be taken for a whole one.
     response.end(events?.error({ status: 500, type: 'server_error', message: messageOf(error) }));
@@ -120,6 +125,8 @@ const reasonOf = ({ maxTokens }: CompletionRequest, length: number): FinishReaso
 
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
+    // What is closed already closes no more.
+    if (response.destroyed) return resolve();
     const done = (): void => {
       response.off('drain', done);
       response.off('close', done);
@@ -151,9 +158,10 @@ function outcomeOf(error: unknown): Outcome {
 /** Before the first byte: a status, with the wait that the refusal asks for. */
 export function refuse(response: ServerResponse, error: unknown): void {
   const { statusCode, headers } = (error ?? {}) as { statusCode?: unknown; headers?: object };
-  const status = typeof statusCode === 'number' ? statusCode : 500;
-  const type = status === 503 ? 'overloaded_error' : status < 500 ? 'invalid_request_error' : 'server_error';
   const outcome = outcomeOf(error);
+  const isOurs = outcome !== 'invalid' && outcome !== 'unsupported';
+  const status = typeof statusCode === 'number' ? statusCode : isOurs ? 500 : 400;
+  const type = status === 503 ? 'overloaded_error' : status < 500 ? 'invalid_request_error' : 'server_error';
   const body: OpenAiError = { status, type, message: messageOf(error), code: outcome };
   sendError(response, body, { ...headers, 'X-Inference-Outcome': outcome });
 }

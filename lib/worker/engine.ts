@@ -41,7 +41,12 @@ export interface EngineFigures {
   readonly activeTokens?: number;
   readonly kvBlocksUsed?: number;
   readonly kvBlocksTotal?: number;
+  /** How long the present step may take, milliseconds. */
   readonly expectedStepMs?: number;
+  /** Tokens that wait for their prefill. */
+  readonly prefillTokens?: number;
+  /** Tokens of one batch at most. */
+  readonly maxBatchedTokens?: number;
 }
 
 /** What `serveWorker` serves. */

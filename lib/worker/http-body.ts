@@ -44,6 +44,8 @@ export function sendJson(response: ServerResponse, status: number, body: string,
 }
 
 export function sendError(response: ServerResponse, error: OpenAiError, headers = {}): void {
+  // What is left of a body that was too large is not read for ever.
+  if (error.status === 413) response.setHeader('Connection', 'close');
   if (response.headersSent) response.destroy();
   else sendJson(response, error.status, JSON.stringify(errorBody(error)), headers);
 }

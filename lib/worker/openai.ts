@@ -39,13 +39,20 @@ export interface EventWriter {
 }
 
 export function createEventWriter({ id, model, created, isChat }: OpenAiContext): EventWriter {
+  const begun = new Set<number>();
+  /** The first piece of a message says whose it is. */
+  const role = (choice: number): string => {
+    if (begun.has(choice)) return '';
+    begun.add(choice);
+    return '"role":"assistant",';
+  };
   const object = isChat ? 'chat.completion.chunk' : 'text_completion';
   const head = `data: {"id":${JSON.stringify(id)},"object":"${object}","created":${created},"model":${JSON.stringify(model)},"choices":[`;
   return {
     text(choice, text) {
       const quoted = JSON.stringify(text);
       const body = isChat
-        ? `{"index":${choice},"delta":{"content":${quoted}},"finish_reason":null}`
+        ? `{"index":${choice},"delta":{${role(choice)}"content":${quoted}},"finish_reason":null}`
         : `{"index":${choice},"text":${quoted},"finish_reason":null}`;
       return `${head}${body}]}\n\n`;
     },

@@ -1,4 +1,5 @@
 import { isTokenIds } from '../wire/frames.js';
+import { findUnsupported } from './unsupported.js';
 
 /** A request for completions as a worker and a frontend understand it. */
 export interface CompletionRequest {
@@ -38,6 +39,9 @@ export function parseCompletion(body: unknown, isChat: boolean): CompletionReque
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new BadRequest('body', 'a JSON object', body);
   const fields = body as Record<string, unknown>;
+  const unsupported = findUnsupported(fields);
+  if (unsupported !== null)
+    throw new BadRequest(unsupported.name, unsupported.expected, fields[unsupported.name]);
   const options = fields.stream_options;
   const includeUsage =
     typeof options === 'object' &&

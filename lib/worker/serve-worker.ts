@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import { dynamoServer } from '../config/dynamo-server.js';
 import type { HealthOptions, Logger } from '../config/options.js';
+import { environmentName } from '../config/schema.js';
 import type { Health } from '../lifecycle/health.js';
 import { startHealth } from '../lifecycle/start.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
 import { FRAMES_TYPE } from '../wire/frames.js';
+import { requestIdOf } from '../wire/headers.js';
+import { listen } from '../wire/listen.js';
 import { type Beacons, createBeacons } from './beacons.js';
 import { answerFrames, answerOpenAi, refuse } from './completions.js';
 import type { Engine, GenerateRequest, TokenFrame } from './engine.js';
@@ -19,11 +23,11 @@ export interface WorkerOptions {
   readonly port?: number;
   /** Default 127.0.0.1: the API has no authentication of its own. */
   readonly host?: string;
-  /** Place in the fleet that survives restarts. Default: host and port. */
+  /** Place in the fleet that survives restarts. Default: host and port, the host's name where it listens on all. */
   readonly name?: string;
   /** Largest request body. Default 10 MiB. */
   readonly maxBodyBytes?: number;
-  /** Health of the worker, probes included. Default: port 0 on 127.0.0.1, failures shut down, SIGTERM drains. */
+  /** Health of the worker, probes included. Default: what the environment says, else port 0 on 127.0.0.1; failures shut down, SIGTERM drains. */
   readonly health?: HealthOptions;
   readonly logger?: Logger;
 }
@@ -43,8 +47,7 @@ export interface Worker {
 export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   const { engine, host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
   const health = await startHealth({
-    port: 0,
-    host: '127.0.0.1',
+    ...(isListenerConfigured() ? {} : { port: 0, host: '127.0.0.1' }),
     shutdown: true,
     onGpuFailure: 'shutdown',
     onEngineFailure: 'shutdown',
@@ -74,6 +77,8 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
       kvBlocksUsed: figures.kvBlocksUsed ?? 0,
       kvBlocksTotal: figures.kvBlocksTotal ?? 0,
       expectedStepMs: figures.expectedStepMs ?? 0,
+      ...(figures.prefillTokens === undefined ? {} : { prefillTokens: figures.prefillTokens }),
+      ...(figures.maxBatchedTokens === undefined ? {} : { maxBatchedTokens: figures.maxBatchedTokens }),
     };
   }
   const beacons = createBeacons(beacon);
@@ -113,20 +118,19 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     // 'close' comes after a whole answer too; nothing is left to abort then.
     response.on('close', () => gone.abort());
     const parsed = parseCompletion(await readJson(request, maxBodyBytes), isChat);
-    const header = request.headers['x-request-id'];
-    const id = typeof header === 'string' && /^[\w.:-]{1,128}$/.test(header) ? header : requestId();
+    const id = requestIdOf(request.headers);
     const bytes = Number(request.headers['content-length'] ?? 0);
     const call = { engine, endpoint, request: parsed, id, bytes, signal: gone.signal };
     const wantsFrames = request.headers.accept === FRAMES_TYPE;
     await (wantsFrames ? answerFrames(call, response) : answerOpenAi(call, response));
   }
 
-  const port = await listen(server, options.port ?? 8000, host).catch(async (error: unknown) => {
+  const { port, url } = await listen(server, options.port ?? 8000, host).catch(async (error: unknown) => {
     await health.close();
     throw error;
   });
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  if (name === '') name = `${host}:${port}`;
+  // Workers of several hosts would all be called 0.0.0.0.
+  if (name === '') name = `${host === '0.0.0.0' || host === '::' ? hostname() : host}:${port}`;
   health.engine.ready();
   health.model.ready();
 
@@ -138,8 +142,11 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   return { name, incarnation, url, health, close, [Symbol.asyncDispose]: close };
 }
 
-function requestId(): string {
-  return `req-${randomBytes(12).toString('hex')}`;
+/** A port given here would override what an operator has set. */
+function isListenerConfigured(): boolean {
+  const isSet = (option: string): boolean => (process.env[environmentName(option)] ?? '').trim() !== '';
+  const { isOn, isOff } = dynamoServer(process.env);
+  return isOn || isOff || isSet('port') || isSet('listeners');
 }
 
 function fail(response: ServerResponse, error: unknown): void {
@@ -153,16 +160,6 @@ function fail(response: ServerResponse, error: unknown): void {
   else if (error instanceof BodyError)
     sendError(response, { status: error.status, type: 'invalid_request_error', message: error.message });
   else refuse(response, error);
-}
-
-function listen(server: Server, port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
 }
 
 function closeServer(server: Server, beacons: Beacons): Promise<void> {

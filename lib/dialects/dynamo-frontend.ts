@@ -1,0 +1,145 @@
+/**
+ * What Dynamo's frontend answers on `/live` and `/health`: compact JSON with the documents' keys in their order. Each
+ * instance is rendered once, when it comes or changes; the whole is put together again only after a change.
+ */
+export type FrontendHealthMode =
+  /** Always HTTP 200; `unhealthy` in the body while there is no endpoint. */
+  | 'documented'
+  /** The same bodies, but 503 while there is no endpoint and while draining. */
+  | 'strict'
+  /** Newer frontends: `healthy` with or without endpoints, 503 `not_ready` while draining. */
+  | 'always-healthy';
+
+export const FRONTEND_HEALTH_MODES: readonly FrontendHealthMode[] = [
+  'documented',
+  'strict',
+  'always-healthy',
+];
+
+export interface FrontendInstance {
+  readonly namespace: string;
+  readonly component: string;
+  readonly endpoint: string;
+  /** 64 bits, unsigned: more than a JSON number holds in JavaScript, so it never is one here. */
+  readonly instanceId: bigint;
+  /** As `{ http: "http://host:port" }`. */
+  readonly transport: Readonly<Record<string, string>>;
+  /** Whether its endpoint serves a model. Default: the endpoint is called `generate`. */
+  readonly hasModel?: boolean;
+}
+
+export interface FrontendAnswer {
+  readonly status: 200 | 503;
+  readonly body: Buffer;
+}
+
+export type FrontendStage = 'ready' | 'draining' | 'stopping';
+
+export interface FrontendHealth {
+  /** Adds or replaces what is known under `key`. */
+  set(key: string, instance: FrontendInstance): void;
+  delete(key: string): void;
+  setStage(stage: FrontendStage): void;
+  health(): FrontendAnswer;
+  live(): FrontendAnswer;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly order: string;
+  readonly json: string;
+  /** Null: its endpoint serves no model. */
+  readonly name: string | null;
+}
+
+const LIVE = answer(200, '{"message":"Service is live","status":"live"}');
+const STOPPING = answer(503, '{"message":"Service is shutting down","status":"shutting_down"}');
+
+export function createFrontendHealth(mode: FrontendHealthMode = 'documented'): FrontendHealth {
+  /** In the order of the answer. */
+  const entries: Entry[] = [];
+  const orders = new Map<string, string>();
+  const endpoints = new Map<string, number>();
+  let stage: FrontendStage = 'ready';
+  let rendered: FrontendAnswer | null = null;
+
+  function indexOf(order: string): number {
+    let low = 0;
+    let high = entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((entries[middle]?.order ?? '') < order) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  function count(name: string | null, by: 1 | -1): void {
+    if (name === null) return;
+    const left = (endpoints.get(name) ?? 0) + by;
+    if (left > 0) endpoints.set(name, left);
+    else endpoints.delete(name);
+  }
+
+  function remove(key: string): void {
+    const order = orders.get(key);
+    if (order === undefined) return;
+    orders.delete(key);
+    const [entry] = entries.splice(indexOf(order), 1);
+    count(entry?.name ?? null, -1);
+    rendered = null;
+  }
+
+  function render(): FrontendAnswer {
+    if (mode !== 'documented' && stage !== 'ready')
+      return answer(503, `{"message":"Service is not ready","stage":"${stage}","status":"not_ready"}`);
+    const instances = `"instances":[${entries.map(({ json }) => json).join(',')}]`;
+    if (endpoints.size === 0 && mode !== 'always-healthy') {
+      const body = `{${instances},"message":"No endpoints available","status":"unhealthy"}`;
+      return answer(mode === 'strict' ? 503 : 200, body);
+    }
+    const names = [...endpoints.keys()].sort();
+    return answer(200, `{"endpoints":${JSON.stringify(names)},${instances},"status":"healthy"}`);
+  }
+
+  return {
+    set(key, instance) {
+      const { namespace, component, endpoint, instanceId, hasModel = endpoint === 'generate' } = instance;
+      const order = [namespace, component, endpoint, instanceId.toString().padStart(20, '0'), key].join('\0');
+      const name = hasModel ? `dyn://${namespace}.${component}.${endpoint}` : null;
+      const entry = { key, order, json: instanceJson(instance), name };
+      const known = orders.get(key);
+      if (known !== undefined && known === order) {
+        const at = indexOf(order);
+        if (entries[at]?.json === entry.json && entries[at]?.name === name) return;
+      }
+      remove(key);
+      entries.splice(indexOf(order), 0, entry);
+      orders.set(key, order);
+      count(name, 1);
+      rendered = null;
+    },
+    delete: remove,
+    setStage(next) {
+      stage = next;
+      rendered = null;
+    },
+    health() {
+      rendered ??= render();
+      return rendered;
+    },
+    live: () => (stage === 'stopping' ? STOPPING : LIVE),
+  };
+}
+
+function instanceJson({ namespace, component, endpoint, instanceId, transport }: FrontendInstance): string {
+  const text = JSON.stringify;
+  return (
+    `{"component":${text(component)},"endpoint":${text(endpoint)},"instance_id":${instanceId},` +
+    `"namespace":${text(namespace)},"transport":${text(transport)}}`
+  );
+}
+
+function answer(status: 200 | 503, json: string): FrontendAnswer {
+  return { status, body: Buffer.from(json) };
+}

@@ -1,0 +1,89 @@
+/** What a frontend counts, as Prometheus text. Labels come from the configuration and from our own words alone. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { PREFIX } from '../metrics/family.js';
+import type { MemberView } from './pool.js';
+
+export interface FrontendMetrics {
+  readonly contentType: string;
+  text(): Promise<string>;
+  migrated(outcome: string): void;
+  ejected(): void;
+  token(): void;
+  rejected(reason: string): void;
+  ended(outcome: string, seconds: number): void;
+  firstToken(seconds: number): void;
+}
+
+const DURATIONS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const FIRST_TOKENS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+export function createFrontendMetrics(read: {
+  inFlight(): number;
+  queued(): number;
+  members(): readonly MemberView[];
+}): FrontendMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: PREFIX + name, help, labelNames, registers });
+  const migrations = counter('migrations_total', 'Choices that went on at another worker, by why.', [
+    'outcome',
+  ]);
+  const ejections = counter('worker_ejections_total', 'Workers that were taken out of the choice.');
+  const tokens = counter('tokens_total', 'Tokens that workers have sent.');
+  const rejections = counter('rejections_total', 'Requests that were refused, by why.', ['reason']);
+  const requests = counter('requests_total', 'Requests that ended, by how.', ['outcome']);
+  const durations = new Histogram({
+    name: `${PREFIX}request_duration_seconds`,
+    help: 'Time from a request to the end of its answer.',
+    buckets: DURATIONS,
+    registers,
+  });
+  const firstTokens = new Histogram({
+    name: `${PREFIX}time_to_first_token_seconds`,
+    help: 'Time from a request to its first token.',
+    buckets: FIRST_TOKENS,
+    registers,
+  });
+  const gauge = (name: string, help: string, collect: (own: Gauge) => void) =>
+    new Gauge({
+      name: PREFIX + name,
+      help,
+      registers,
+      collect() {
+        collect(this);
+      },
+    });
+  gauge('requests_in_flight', 'Requests that run or wait.', (own) => own.set(read.inFlight()));
+  gauge('requests_queued', 'Requests that wait for a place.', (own) => own.set(read.queued()));
+  const workers = (name: string, help: string, value: (member: MemberView) => number): void => {
+    new Gauge({
+      name: PREFIX + name,
+      help,
+      labelNames: ['worker'],
+      registers,
+      collect() {
+        for (const member of read.members()) this.set({ worker: member.url }, value(member));
+      },
+    });
+  };
+  workers('worker_ejected', 'Whether the worker is out of the choice.', ({ isEjected }) => Number(isEjected));
+  workers('worker_serving', 'Whether the worker is there and takes requests.', ({ state }) =>
+    Number(state === 'serving'),
+  );
+  workers('worker_requests_in_flight', 'Own requests at the worker.', ({ inFlight }) => inFlight);
+
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    migrated: (outcome) => migrations.inc({ outcome }),
+    ejected: () => ejections.inc(),
+    token: () => tokens.inc(),
+    rejected: (reason) => rejections.inc({ reason }),
+    ended(outcome, seconds) {
+      requests.inc({ outcome });
+      durations.observe(seconds);
+    },
+    firstToken: (seconds) => firstTokens.observe(seconds),
+  };
+}

@@ -1,0 +1,48 @@
+import type { Logger } from '../config/options.js';
+import type { FrontendHealthMode } from '../dialects/dynamo-frontend.js';
+import type { PoolAdmissionOptions } from '../fleet/admission/admission.js';
+import type { Thresholds } from '../fleet/admission/thresholds.js';
+import type { MigrationLimits } from '../fleet/migrator-types.js';
+import type { Health } from '../lifecycle/health.js';
+import type { MemberView } from './pool.js';
+
+export interface FrontendOptions {
+  /** `http://host:port` of each worker. */
+  readonly workers: readonly string[];
+  /** Port of the API, 0: any. Default 8000. */
+  readonly port?: number;
+  /** Default 127.0.0.1: the API has no authentication of its own. */
+  readonly host?: string;
+  /** Limits of migration; `migrationLimit` 3 by default, 0 turns it off. See docs/migration.md. */
+  readonly migration?: Partial<MigrationLimits>;
+  /** Largest request body. Default 10 MiB. */
+  readonly maxBodyBytes?: number;
+  /** What `/health` answers; see docs/frontend.md. Default `documented`. */
+  readonly healthMode?: FrontendHealthMode;
+  /** Limits, queue and fairness in front of the workers. Default: no limit, so nobody waits. */
+  readonly admission?: PoolAdmissionOptions;
+  /** Above them a worker gets nothing new; while all are, requests wait in the queue. Default: none. */
+  readonly thresholds?: Partial<Thresholds>;
+  /** HTTP status of a refusal for load, 400 to 599. Default 503. */
+  readonly overloadStatus?: number;
+  /** Of this process: requests are counted there, and its drain is the frontend's. Default: none. */
+  readonly health?: Health;
+  readonly logger?: Logger;
+}
+
+export interface Frontend {
+  /** `http://host:port` of the API. */
+  readonly url: string;
+  /** Requests that run or wait. */
+  readonly inFlight: number;
+  workers(): readonly MemberView[];
+  /** Streams that went on elsewhere, by why they had to. */
+  migrations(): Readonly<Record<string, number>>;
+  /** Refuses new requests (503 with Retry-After) and resolves when the last running one has ended. */
+  drain(): Promise<void>;
+  /** Takes a drain back. */
+  resume(): void;
+  /** Ends at once; requests in flight get an error. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

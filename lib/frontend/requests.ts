@@ -1,0 +1,218 @@
+/** The requests of a frontend from their admission to their last byte, and who tells them what happens to workers. */
+import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { RejectReason } from '../fleet/admission/admission.js';
+import type { ClientEvent } from '../fleet/logical-request.js';
+import { createQuarantine } from '../fleet/quarantine.js';
+import { createRetryBudget } from '../fleet/retry-budget.js';
+import type { Outcome } from '../fleet/types.js';
+import { monoMs } from '../native/clock.js';
+import { sendError } from '../worker/http-body.js';
+import type { OpenAiError } from '../worker/openai.js';
+import { createClientWriter, outcomeError } from './client-writer.js';
+import type { Entry, Gate } from './gate.js';
+import type { FrontendMetrics } from './metrics.js';
+import type { FrontendOptions } from './options.js';
+import type { WorkerPool } from './pool.js';
+import { type RunningStream, runStream, type StreamRequest } from './stream.js';
+
+export interface RequestPorts {
+  readonly pool: WorkerPool;
+  readonly gate: Gate;
+  readonly metrics: FrontendMetrics;
+  readonly options: FrontendOptions;
+  log(fields: object, message: string): void;
+}
+
+export interface Requests {
+  readonly inFlight: number;
+  readonly migrations: Readonly<Record<string, number>>;
+  isDraining: boolean;
+  run(request: StreamRequest, bytes: number, response: ServerResponse): void;
+  each(tell: (stream: RunningStream) => void): void;
+  /** Resolves when none is in flight. */
+  idle(): Promise<void>;
+  /** Ends all with an error. */
+  cut(): void;
+}
+
+interface Running {
+  readonly stream: RunningStream | null;
+  cut(): void;
+}
+
+const RETRY_LATER: OpenAiError = {
+  status: 503,
+  type: 'overloaded_error',
+  message: 'the frontend is shutting down',
+  code: 'draining',
+};
+
+export function createRequests({ pool, gate, metrics, options, log }: RequestPorts): Requests {
+  const running = new Set<Running>();
+  const migrations: Record<string, number> = {};
+  const retryBudget = createRetryBudget();
+  const hedgeBudget = createRetryBudget({ ratio: 0.02, minPerSecond: 1 });
+  const quarantine = createQuarantine();
+  const idleWaiters: (() => void)[] = [];
+  let isDraining = false;
+
+  function refuse(response: ServerResponse, reason: string, error: OpenAiError, seconds: number): void {
+    metrics.rejected(reason);
+    sendError(response, error, { 'Retry-After': String(seconds) });
+  }
+
+  /** True: it has been answered. */
+  function isRefused(request: StreamRequest, hash: string, response: ServerResponse): boolean {
+    if (isDraining) {
+      refuse(response, 'draining', RETRY_LATER, 1);
+      return true;
+    }
+    const leftMs = quarantine.leftMs(hash, monoMs());
+    if (leftMs > 0) {
+      const error = outcomeError('poison', 'two workers were lost to this request');
+      refuse(response, 'poison', error, Math.ceil(leftMs / 1000));
+      return true;
+    }
+    const { model } = request.request;
+    const models = pool.models();
+    if (model === null || models.length === 0 || models.includes(model)) return false;
+    const message = `no worker serves the model ${JSON.stringify(model)}`;
+    metrics.rejected('model_not_found');
+    sendError(response, { status: 404, type: 'invalid_request_error', message, code: 'model_not_found' });
+    return true;
+  }
+
+  function run(given: StreamRequest, bytes: number, response: ServerResponse): void {
+    const hash = hashOf(given);
+    if (isRefused(given, hash, response)) return;
+    // Wherever it moves, the same model answers it.
+    const model = given.request.model ?? pool.models()[0] ?? null;
+    const request = { ...given.request, model };
+    const { id } = given;
+    const startMs = monoMs();
+    retryBudget.deposit(startMs);
+    hedgeBudget.deposit(startMs);
+    const counted = options.health?.requests.begin();
+    const writer = createClientWriter(response, { id, model: model ?? 'unknown', request });
+    let stream: RunningStream | null = null;
+    let entry: Entry | null = null;
+    let hasEnded = false;
+    let hasToken = false;
+    const own: Running = {
+      get stream() {
+        return stream;
+      },
+      cut() {
+        writer.fail(RETRY_LATER);
+        cancel();
+      },
+    };
+    running.add(own);
+
+    function end(outcome: string): void {
+      if (hasEnded) return;
+      hasEnded = true;
+      running.delete(own);
+      entry?.leave();
+      metrics.ended(outcome, (monoMs() - startMs) / 1000);
+      if (outcome === 'success' || outcome === 'cancelled') counted?.end();
+      else counted?.fail();
+      if (running.size === 0) for (const wake of idleWaiters.splice(0)) wake();
+    }
+
+    function cancel(): void {
+      if (hasEnded) return;
+      end('cancelled');
+      stream?.cancel();
+    }
+
+    function client(event: ClientEvent, message: string): void {
+      if (hasEnded) return;
+      writer.write(event, message);
+      if (event.type === 'end') end('success');
+      else if (event.type === 'error') end(event.outcome);
+    }
+
+    function token(): void {
+      metrics.token();
+      counted?.tokens(1);
+      entry?.progress(1);
+      if (!hasToken) metrics.firstToken((monoMs() - startMs) / 1000);
+      hasToken = true;
+    }
+
+    function start(): void {
+      stream = runStream(
+        { ...given, request },
+        {
+          pool,
+          limits: options.migration ?? {},
+          retryBudget: retryBudget.tryWithdraw,
+          hedgeBudget: hedgeBudget.tryWithdraw,
+          now: monoMs,
+          random: Math.random,
+          log,
+          onMigrated(outcome: Outcome) {
+            migrations[outcome] = (migrations[outcome] ?? 0) + 1;
+            metrics.migrated(outcome);
+          },
+          onPoison(workers) {
+            quarantine.add(hash, monoMs());
+            for (const ref of workers) pool.forgive(ref);
+            log({ request: id }, 'poison request');
+          },
+          onToken: token,
+          client,
+        },
+      );
+    }
+
+    function reject(reason: RejectReason, seconds: number): void {
+      const status = options.overloadStatus ?? 503;
+      const message = `the service is overloaded (${reason}), retry in ${seconds} s`;
+      refuse(response, reason, { status, type: 'overloaded_error', message, code: 'overloaded' }, seconds);
+      end('rejected');
+    }
+
+    response.on('close', cancel);
+    const { prompt, maxTokens, choices } = request;
+    const promptTokens = typeof prompt === 'string' ? Math.ceil(prompt.length / 4) : prompt.length;
+    entry = gate.enter(
+      { promptTokens, expectedTokens: maxTokens * choices, bytes },
+      { admit: start, reject },
+    );
+    // What ended in the same turn had no entry to leave.
+    if (hasEnded) entry.leave();
+  }
+
+  return {
+    get inFlight() {
+      return running.size;
+    },
+    migrations,
+    get isDraining() {
+      return isDraining;
+    },
+    set isDraining(value) {
+      isDraining = value;
+    },
+    run,
+    each(tell) {
+      // A stream may end while it is told.
+      for (const { stream } of [...running]) if (stream !== null) tell(stream);
+    },
+    idle: () =>
+      running.size === 0 ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve)),
+    cut() {
+      for (const { cut } of [...running]) cut();
+    },
+  };
+}
+
+/** Of what the engine computes on: the same words of another client are the same danger. */
+function hashOf({ request: { model, prompt, temperature, seed, maxTokens } }: StreamRequest): string {
+  return createHash('sha256')
+    .update(JSON.stringify([model, prompt, temperature, seed, maxTokens]))
+    .digest('base64');
+}
