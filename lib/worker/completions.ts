@@ -62,6 +62,8 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
       else response.write(events.text(index, text));
     };
     for await (const { bytes } of open({ ...call, signal }, index, info)) {
+      // It has had its end, and nothing may be written behind that: the error of such a write would end the process.
+      if (failed.signal.aborted) return;
       if (events !== null && !response.headersSent) writeHead(response);
       length += 1;
       completionTokens += 1;
@@ -69,6 +71,7 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
       if (assembler.isStopped || response.destroyed) break;
       if (response.writableNeedDrain) await drained(response);
     }
+    if (failed.signal.aborted) return;
     const { text, reason } = assembler.end(reasonOf(request, length));
     put(text);
     reasons[index] = reason;

@@ -1,0 +1,90 @@
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { ServedCall, ServedEndpoint } from '../../lib/lifecycle/serve.js';
+import { answerOpenAi } from '../../lib/worker/completions.js';
+import type { Engine, GenerateRequest, TokenFrame } from '../../lib/worker/engine.js';
+import { parseCompletion } from '../../lib/worker/request.js';
+
+let server: Server | null = null;
+afterEach(() => {
+  server?.close();
+  server?.closeAllConnections();
+});
+
+/** A server whose every request has these choices, each with its own frames; resolves with how the answers ended. */
+async function serve(
+  choices: readonly ((signal: AbortSignal) => AsyncGenerator<TokenFrame>)[],
+): Promise<{ readonly port: number; readonly answered: Promise<void>; readonly errors: unknown[] }> {
+  const errors: unknown[] = [];
+  const engine: Engine = {
+    model: 'toy',
+    prompt: () => ({ tokens: 1, ids: null }),
+    figures: () => ({ step: 0, running: 0, waiting: 0 }),
+    generate: () => {
+      throw new Error('the endpoint is called, not the engine');
+    },
+  };
+  const endpoint = {
+    call: ({ choice }: GenerateRequest, { signal }: { signal: AbortSignal }) =>
+      choices[choice]?.(signal) as unknown as ServedCall<TokenFrame>,
+  } as unknown as ServedEndpoint<GenerateRequest, TokenFrame>;
+  const body = { prompt: 'a', n: choices.length, stream: true, max_tokens: 1000 };
+  let isAnswered: () => void;
+  const answered = new Promise<void>((resolve) => {
+    isAnswered = resolve;
+  });
+  const own = createServer((_request, response) => {
+    response.on('error', (error) => errors.push(error));
+    const signal = new AbortController().signal;
+    const call = { engine, endpoint, request: parseCompletion(body, false), id: 'r', bytes: 0, signal };
+    void answerOpenAi(call, response).finally(isAnswered);
+  });
+  server = own;
+  await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve));
+  return { port: (own.address() as AddressInfo).port, answered, errors };
+}
+
+const token = (seq: number, bytes: number): TokenFrame => ({
+  seq,
+  tokenId: seq,
+  bytes: Buffer.alloc(bytes, 'x'),
+});
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('an answer with several choices', () => {
+  it('gets nothing behind its end when one choice fails and another has not heard of it', async () => {
+    let late: () => void = () => undefined;
+    const isOver = new Promise<void>((resolve) => {
+      late = resolve;
+    });
+    const { port, answered, errors } = await serve([
+      // Fills what the client does not read.
+      async function* () {
+        for (let seq = 0; seq < 1000; seq += 1) yield token(seq, 100_000);
+      },
+      async function* () {
+        await sleep(200);
+        yield* [];
+        throw new Error('of no use');
+      },
+      // Does not look at its signal.
+      async function* () {
+        try {
+          await sleep(400);
+          for (let seq = 0; seq < 3; seq += 1) yield token(seq, 10);
+        } finally {
+          late();
+        }
+      },
+    ]);
+    const client = connect(port, '127.0.0.1', () => client.write('POST / HTTP/1.1\r\nHost: x\r\n\r\n'));
+    client.pause();
+    client.on('error', () => undefined);
+    await answered;
+    await isOver;
+    await sleep(20);
+    client.destroy();
+    expect(errors).toEqual([]);
+  });
+});
