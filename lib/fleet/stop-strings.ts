@@ -12,51 +12,50 @@ export interface StopFilter {
   readonly matched: string | null;
 }
 
-/** @param stops empty strings are ignored */
+/** A stop string and how much of its beginning the text ends with, as Knuth, Morris and Pratt have it. */
+interface Wanted {
+  readonly stop: string;
+  /** By characters that match: how many still do when the next one does not. */
+  readonly fallbacks: Int32Array;
+  matching: number;
+}
+
+/**
+ * Every character of the text is looked at once for each stop string: both come from clients, and to look for the longest
+ * beginning of a stop string anew with every token took seconds for a long one.
+ * @param stops empty strings are ignored
+ */
 export function createStopFilter(stops: readonly string[]): StopFilter {
-  const wanted = stops.filter((stop) => stop !== '');
-  const longest = wanted.reduce((length, stop) => Math.max(length, stop.length), 0);
+  const wanted = stops.filter((stop) => stop !== '').map(wantedOf);
   let held = '';
   let matched: string | null = null;
 
-  function firstMatch(text: string): number {
-    let end = Number.POSITIVE_INFINITY;
-    let start = -1;
-    for (const stop of wanted) {
-      const at = text.indexOf(stop);
-      if (at < 0) continue;
-      const stopsAt = at + stop.length;
-      if (stopsAt > end || (stopsAt === end && at > start)) continue;
-      end = stopsAt;
-      start = at;
-      matched = stop;
-    }
-    return start;
-  }
-
-  function heldLength(text: string): number {
-    for (let length = Math.min(longest - 1, text.length); length > 0; length -= 1) {
-      const from = text.length - length;
-      for (const stop of wanted) {
-        if (stop.length > length && stop.startsWith(text.slice(from))) return length;
+  /** Where the match begins, counted from the beginning of `piece` (before it: negative); null without one. */
+  function find(piece: string): number | null {
+    for (let at = 0; at < piece.length; at += 1) {
+      const character = piece.charCodeAt(at);
+      for (const each of wanted) {
+        advance(each, character);
+        if (each.matching === each.stop.length && each.stop.length > (matched?.length ?? 0))
+          matched = each.stop;
       }
+      if (matched !== null) return at + 1 - matched.length;
     }
-    return 0;
+    return null;
   }
 
   return {
     push(piece) {
       if (matched !== null) return '';
-      if (longest === 0) return piece;
+      if (wanted.length === 0) return piece;
+      const start = find(piece);
       const text = held + piece;
-      const at = firstMatch(text);
-      if (at >= 0) {
-        held = '';
-        return text.slice(0, at);
-      }
-      const keep = heldLength(text);
-      held = keep === 0 ? '' : text.slice(text.length - keep);
-      return keep === 0 ? text : text.slice(0, text.length - keep);
+      const length =
+        start === null
+          ? text.length - wanted.reduce((longest, { matching }) => Math.max(longest, matching), 0)
+          : held.length + start;
+      held = start === null ? text.slice(length) : '';
+      return text.slice(0, length);
     },
     end() {
       const rest = held;
@@ -67,4 +66,21 @@ export function createStopFilter(stops: readonly string[]): StopFilter {
       return matched;
     },
   };
+}
+
+function advance(wanted: Wanted, character: number): void {
+  const { stop, fallbacks } = wanted;
+  let { matching } = wanted;
+  while (matching > 0 && stop.charCodeAt(matching) !== character) matching = fallbacks[matching] as number;
+  wanted.matching = stop.charCodeAt(matching) === character ? matching + 1 : 0;
+}
+
+function wantedOf(stop: string): Wanted {
+  const fallbacks = new Int32Array(stop.length + 1);
+  for (let length = 1, matching = 0; length < stop.length; length += 1) {
+    while (matching > 0 && stop[length] !== stop[matching]) matching = fallbacks[matching] as number;
+    if (stop[length] === stop[matching]) matching += 1;
+    fallbacks[length + 1] = matching;
+  }
+  return { stop, fallbacks, matching: 0 };
 }

@@ -77,6 +77,15 @@ describe('stop strings', () => {
     expect(filter.matched).toBe('\n\n');
     expect(filter.push('more')).toBe('');
   });
+
+  it('may be long and nearly match, without a cost that grows with their square', () => {
+    const almost = 'a'.repeat(200_000);
+    const filter = createStopFilter(Array.from({ length: 16 }, (_, more) => `${almost}a${'c'.repeat(more)}`));
+    expect(filter.push(almost)).toBe('');
+    expect(filter.push('b')).toBe(`${almost}b`);
+    expect(filter.push(`${almost}ac`)).toBe('');
+    expect(filter.matched).toBe(`${almost}a`);
+  });
 });
 
 describe('the assembler', () => {
