@@ -10,16 +10,23 @@ const MAX_LINE = 8 * 1024 * 1024;
  */
 export function createLineSplitter(onLine: (line: string) => void): (bytes: Uint8Array) => void {
   const decoder = new StringDecoder('utf8');
-  let rest = '';
+  // In pieces: put together with every chunk, a long line would cost its square.
+  let pieces: string[] = [];
+  let length = 0;
   return (bytes) => {
-    const text = rest + decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    const text = decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     let from = 0;
-    // There is no line break in the rest: looked for from its beginning, a long line would cost its square.
-    for (let at = text.indexOf('\n', rest.length); at >= 0; at = text.indexOf('\n', from)) {
-      if (at > from) onLine(text.slice(from, at));
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
+      pieces.push(text.slice(from, at));
+      const line = pieces.length === 1 ? (pieces[0] as string) : pieces.join('');
+      pieces = [];
+      length = 0;
       from = at + 1;
+      if (line !== '') onLine(line);
     }
-    rest = text.slice(from);
-    if (rest.length > MAX_LINE) throw new FrameError(`a line of more than ${MAX_LINE} characters`);
+    if (from === text.length) return;
+    pieces.push(text.slice(from));
+    length += text.length - from;
+    if (length > MAX_LINE) throw new FrameError(`a line of more than ${MAX_LINE} characters`);
   };
 }
