@@ -32,6 +32,14 @@ export function withoutStack<T extends Error>(make: () => T): T {
 export class InferenceHealthError extends Error {
   override readonly name = 'InferenceHealthError';
   readonly code: ErrorCode;
+  /** HTTP status of a request that was refused or ended: 499, 503 or 504. Read by fastify and express. */
+  declare readonly statusCode?: number;
+  /** Why a request was refused or ended; `RejectionReason` and `CancelCode` list the values. */
+  declare readonly reason?: string;
+  /** Of a refused request: whole seconds, 1 to 60. */
+  declare readonly retryAfterSeconds?: number;
+  /** Of a refused request: `{ 'retry-after': '3' }`. */
+  declare readonly headers?: Readonly<Record<string, string>>;
   readonly [BRAND] = true;
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {

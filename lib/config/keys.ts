@@ -2,9 +2,9 @@ import { InferenceHealthError } from '../errors.js';
 import { didYouMean } from './suggest.js';
 import { invalid } from './values.js';
 
-export function requireObject(where: string, value: unknown): void {
+export function requireObject(where: string, value: unknown, expected = 'an object'): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid(where, 'an object', value);
+    throw invalid(where, expected, value);
 }
 
 export function rejectUnknown(where: string, value: object, known: readonly string[]): void {

@@ -40,6 +40,7 @@ function isServiceLink(name: string, text: string): boolean {
  * Throws ERR_CONFIG_INVALID that names the option or variable, what was expected and what came.
  */
 export function resolveConfig(options: HealthOptions = {}, environment: Environment = {}): Config {
+  requireObject('options', options);
   rejectUnknown('option', options, knownKeys(OPTIONS.map(({ name }) => name)).concat(OBJECT_OPTIONS));
   checkSections(options);
   if (options.gpu !== undefined) checkGpuOverrides(options.gpu);
@@ -127,7 +128,7 @@ function checkSections(options: HealthOptions): void {
     const value = (options as Readonly<Record<string, unknown>>)[head];
     const isSection = OPTIONS.some(({ name }) => name === head);
     if (value === undefined || (isSection && typeof value === 'boolean')) continue;
-    requireObject(`option ${head}`, value);
+    requireObject(`option ${head}`, value, isSection ? 'true, false or an object' : 'an object');
     rejectUnknown(`option ${head}`, value as object, [
       ...keysOf(head, OPTIONS),
       ...(FURTHER_KEYS[head] ?? []),

@@ -10,11 +10,16 @@ export function invalid(where: string, expected: string, received: unknown): Inf
 
 /** A value as it would be typed, with its type where the text alone does not tell. */
 function describe(value: unknown): string {
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
+  if (typeof value === 'string') return JSON.stringify(shortened(value));
   if (value === null || typeof value !== 'object')
     return typeof value === 'function' ? 'a function' : String(value);
-  return Array.isArray(value) ? 'an array' : 'an object';
+  if (!Array.isArray(value)) return 'an object';
+  if (value.length === 0) return 'an empty array';
+  return value.every((item) => typeof item === 'string') ? shortened(JSON.stringify(value)) : 'an array';
+}
+
+function shortened(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 
 function expectation(kind: Kind): string {
@@ -33,7 +38,7 @@ function expectation(kind: Kind): string {
     case 'devices':
       return 'an array of GPU indices and UUIDs';
     case 'listeners':
-      return 'an array of listeners';
+      return 'an array of at least one listener';
     case 'json':
       return 'an object (JSON)';
     case 'section':

@@ -80,14 +80,17 @@ describe('a section that is off until it is asked for', () => {
 });
 
 it.each([
-  [{ canary: 1 }, /option canary: expected an object, received 1/],
+  [{ canary: 1 }, /option canary: expected true, false or an object, received 1/],
   [{ canary: { waitMS: 1 } }, /unknown option canary 'waitMS' \(did you mean waitMs\?\)/],
   [{ canary: { waitMs: 0 } }, /option canary.waitMs: expected a number from 50 to 86400000, received 0/],
   [
     { canary: { failures: 3, of: 2 } },
     /option canary.of: expected at least canary.failures \(3\), received 2/,
   ],
-  [{ canary: { payload: [] } }, /option canary.payload: expected an object \(JSON\), received an array/],
+  [
+    { canary: { payload: [] } },
+    /option canary.payload: expected an object \(JSON\), received an empty array/,
+  ],
   [
     { engineMonitor: { stallFloorMs: 200, stallCeilingMs: 100 } },
     /stallFloorMs: expected at most engineMonitor.stallCeilingMs \(100\), received 200/,
