@@ -64,6 +64,7 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
           events.emit('ended', message);
           break;
         case 'health':
+        case 'tokens':
           asked.get(message.id)?.resolve(message);
           asked.delete(message.id);
           break;
@@ -97,13 +98,25 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
       });
     },
 
+    /** Ids of a text as a prompt. */
+    async tokenize(prompt) {
+      if (gone !== null) throw gone;
+      const id = nextId++;
+      const { ids } = await new Promise((resolve, reject) => {
+        asked.set(id, { resolve, reject });
+        send({ type: 'tokenize', id, prompt });
+      });
+      return ids;
+    },
+
     /**
      * Frames `{ seq, tokenId, bytes }` in order. Throws what ended the engine, or the signal's reason when it aborts: then
      * the engine is told at once. Leaving the loop tells it too.
-     * @param {{ prompt: string, maxTokens: number, history?: number[] }} request `history`: tokens that are there already
+     * @param {{ prompt: string | number[], maxTokens: number, history?: number[], temperature?: number, seed?: number }} request
+     *   `history`: tokens that are there already; without `temperature` it is greedy
      * @param {AbortSignal} [signal]
      */
-    async *generate({ prompt, maxTokens, history }, signal) {
+    async *generate({ prompt, maxTokens, history, temperature, seed }, signal) {
       signal?.throwIfAborted();
       if (gone !== null) throw gone;
       const id = nextId++;
@@ -114,7 +127,7 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
         stream.fail(signal.reason);
       };
       signal?.addEventListener('abort', cancel, { once: true });
-      send({ type: 'generate', id, prompt, maxTokens, history });
+      send({ type: 'generate', id, prompt, maxTokens, history, temperature, seed });
       try {
         yield* stream.frames();
       } finally {

@@ -2,13 +2,15 @@
 // Started by engine-client.mjs over Node's IPC. Messages come and go in batches (arrays).
 //
 //   load     { path, sequences, contextSize }      → loaded { name } | failed { error }, and exit code 1
+//   tokenize { id, prompt }                        → tokens { id, ids }
 //   generate { id, prompt, maxTokens, history? }   → token { id, seq, tokenId, bytes } …, then
 //                                                    end { id, reason: 'length' | 'stop' | 'cancelled' | 'failed', error?, atMs }
 //   cancel   { id }                                  the end follows after the present step
 //   health   { id }                                → health { id, model, steps, running, waiting }
 //            every 200 ms, by itself               → heartbeat { steps, running, waiting }
 //
-// `history` are the ids of tokens that were generated already, here or elsewhere: generation goes on behind them.
+// `prompt` is text, or the ids of `tokenize`. With `temperature` above 0 it samples, with `seed` if there is one; else it is
+// greedy. `history` are the ids of tokens that were generated already, here or elsewhere: generation goes on behind them.
 import { getLlama } from 'node-llama-cpp';
 
 const HEARTBEAT_MS = 200;
@@ -98,14 +100,15 @@ function end(id, sequence, reason, error) {
   next();
 }
 
-async function run({ id, prompt, maxTokens, history = [] }, sequence, job) {
+async function run({ id, prompt, maxTokens, history = [], temperature = 0, seed }, sequence, job) {
   await sequence.clearHistory();
   if (job.isCancelled) return 'cancelled';
   let seq = history.length;
   if (seq >= maxTokens) return 'length';
-  const tokens = [model.tokens.bos, ...model.tokenize(prompt), ...history];
+  const tokens = [...idsOf(prompt), ...history];
+  const sampling = { temperature, ...(seed === undefined ? {} : { seed: (seed + seq) >>> 0 }) };
   // Greedy: the same prompt and history give the same tokens, in whichever process.
-  for await (const tokenId of sequence.evaluate(tokens, { temperature: 0 })) {
+  for await (const tokenId of sequence.evaluate(tokens, sampling)) {
     steps += 1;
     if (job.isCancelled) return 'cancelled';
     if (model.isEogToken(tokenId)) return 'stop';
@@ -115,6 +118,9 @@ async function run({ id, prompt, maxTokens, history = [] }, sequence, job) {
   }
   return 'stop';
 }
+
+const idsOf = (prompt) =>
+  typeof prompt === 'string' ? [model.tokens.bos, ...model.tokenize(prompt)] : prompt;
 
 function cancel({ id }) {
   if (waiting.delete(id)) post({ type: 'end', id, reason: 'cancelled', atMs: monotonicMs() });
@@ -130,6 +136,9 @@ function receive(message) {
       load(message).catch((error) =>
         process.send([{ type: 'failed', error: String(error?.message ?? error) }], () => process.exit(1)),
       );
+      break;
+    case 'tokenize':
+      post({ type: 'tokens', id: message.id, ids: idsOf(message.prompt) });
       break;
     case 'generate':
       generate(message);

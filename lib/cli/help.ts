@@ -6,6 +6,8 @@ const WIDTH = 100;
 export const HELP = `Usage: inference-health <command> [options]
 
   serve       answer health probes for this host
+  worker      serve a GGUF model with llama.cpp: OpenAI's API, health, drain
+  frontend    OpenAI's API in front of workers; streams of a lost worker go on at another
   check       probe a health service: exit 0 when it passes, else 1 (for Docker HEALTHCHECK)
 
   --version   print the version of this package

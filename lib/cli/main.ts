@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { EXIT } from './exit-codes.js';
 
-const COMMANDS = ['serve', 'check'];
+const COMMANDS = ['serve', 'check', 'worker', 'frontend'];
 /** Names that belong to later versions: to them "did you mean" would be no help. */
-const RESERVED = ['worker', 'frontend', 'sidecar', 'top', 'doctor'];
+const RESERVED = ['sidecar', 'top', 'doctor'];
 
 async function main(args: readonly string[]): Promise<number | undefined> {
   const [command, ...rest] = args;
@@ -16,6 +16,12 @@ async function main(args: readonly string[]): Promise<number | undefined> {
     case 'check':
       if (wantsHelp) return print((await import('./help.js')).CHECK_HELP);
       return (await import('./check.js')).check(rest);
+    case 'worker':
+      if (wantsHelp) return print((await import('./worker.js')).workerHelp());
+      return (await import('./worker.js')).worker(rest);
+    case 'frontend':
+      if (wantsHelp) return print((await import('./frontend.js')).frontendHelp());
+      return (await import('./frontend.js')).frontend(rest);
     case '--version':
     case '-v':
     case '-V':

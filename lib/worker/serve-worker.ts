@@ -1,9 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
-import { dynamoServer } from '../config/dynamo-server.js';
-import type { HealthOptions, Logger } from '../config/options.js';
-import { environmentName } from '../config/schema.js';
 import type { Health } from '../lifecycle/health.js';
 import { startHealth } from '../lifecycle/start.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
@@ -15,37 +12,15 @@ import { answerFrames, answerOpenAi, refuse } from './completions.js';
 import type { Engine, GenerateRequest, TokenFrame } from './engine.js';
 import { BodyError, readJson, sendError, sendJson } from './http-body.js';
 import { modelsBody } from './openai.js';
+import type { Worker, WorkerOptions } from './options.js';
+import { isListenerConfigured } from './probe-port.js';
 import { BadRequest, parseCompletion } from './request.js';
 
-export interface WorkerOptions {
-  readonly engine: Engine;
-  /** Port of the API, 0: any. Default 8000. */
-  readonly port?: number;
-  /** Default 127.0.0.1: the API has no authentication of its own. */
-  readonly host?: string;
-  /** Place in the fleet that survives restarts. Default: host and port, the host's name where it listens on all. */
-  readonly name?: string;
-  /** Largest request body. Default 10 MiB. */
-  readonly maxBodyBytes?: number;
-  /** Health of the worker, probes included. Default: what the environment says, else port 0 on 127.0.0.1; failures shut down, SIGTERM drains. */
-  readonly health?: HealthOptions;
-  readonly logger?: Logger;
-}
-
-export interface Worker {
-  readonly name: string;
-  readonly incarnation: string;
-  /** `http://host:port` of the API. */
-  readonly url: string;
-  readonly health: Health;
-  /** Ends API and health; requests in flight are cut. */
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+export type { Worker, WorkerOptions } from './options.js';
 
 /** Serves an engine over OpenAI's API, with health, admission, cancellation and drain, and tokens for frontends. */
 export async function serveWorker(options: WorkerOptions): Promise<Worker> {
-  const { engine, host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
+  const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
   const health = await startHealth({
     ...(isListenerConfigured() ? {} : { port: 0, host: '127.0.0.1' }),
     shutdown: true,
@@ -53,6 +28,12 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     onEngineFailure: 'shutdown',
     ...(options.logger === undefined ? {} : { logger: options.logger }),
     ...options.health,
+  });
+  health.engine.loading();
+  health.model.loading();
+  const engine = await makeEngine(options.engine, health).catch(async (error: unknown) => {
+    await health.close();
+    throw error;
   });
   const endpoint = health
     .endpoint('generate')
@@ -134,19 +115,19 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   health.engine.ready();
   health.model.ready();
 
-  const close = async (): Promise<void> => {
+  const closeApi = async (): Promise<void> => {
     endpoint.close();
     await closeServer(server, beacons);
+  };
+  const close = async (): Promise<void> => {
+    await closeApi();
     await health.close();
   };
-  return { name, incarnation, url, health, close, [Symbol.asyncDispose]: close };
+  return { name, incarnation, url, health, closeApi, close, [Symbol.asyncDispose]: close };
 }
 
-/** A port given here would override what an operator has set. */
-function isListenerConfigured(): boolean {
-  const isSet = (option: string): boolean => (process.env[environmentName(option)] ?? '').trim() !== '';
-  const { isOn, isOff } = dynamoServer(process.env);
-  return isOn || isOff || isSet('port') || isSet('listeners');
+async function makeEngine(engine: WorkerOptions['engine'], health: Health): Promise<Engine> {
+  return typeof engine === 'function' ? engine(health) : engine;
 }
 
 function fail(response: ServerResponse, error: unknown): void {

@@ -1,0 +1,75 @@
+import { textOf } from '../config/dynamo-names.js';
+import type { Environment } from '../config/environment.js';
+import type { HealthOptions } from '../config/options.js';
+import type { Kind } from '../config/spec.js';
+import { parseValue } from '../config/values.js';
+import { parseFlags, UsageError } from './flags.js';
+
+/** A flag of `worker` or `frontend`; all others are those of `serve`, for the probes. */
+export interface FleetFlag {
+  readonly flag: string;
+  readonly kind: Kind;
+  readonly placeholder: string;
+  readonly meaning: string;
+  /** Dynamo's variable for it. */
+  readonly variable?: string;
+}
+
+export type FleetValues = Readonly<Record<string, unknown>>;
+
+/**
+ * Flags before variables; what neither gives is absent.
+ * @throws UsageError for a bad flag, InferenceHealthError ERR_CONFIG_INVALID for a bad variable
+ */
+export function parseFleetFlags(
+  args: readonly string[],
+  flags: readonly FleetFlag[],
+  environment: Environment,
+): { readonly values: FleetValues; readonly health: HealthOptions } {
+  const values: Record<string, unknown> = {};
+  const others: string[] = [];
+  const rest = [...args];
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    const [, name = argument, inline] = /^(--[^=]+)=(.*)$/s.exec(argument) ?? [];
+    const spec = flags.find(({ flag }) => flag === name);
+    if (spec === undefined) {
+      others.push(argument);
+      continue;
+    }
+    const text = inline ?? rest.shift();
+    if (text === undefined) throw new UsageError(`${name} needs a value`);
+    values[name] = parseFlag(name, spec.kind, text);
+  }
+  for (const { flag, kind, variable } of flags) {
+    const text = variable === undefined ? null : textOf(environment, variable);
+    if (variable !== undefined && text !== null) values[flag] ??= parseValue(variable, kind, text);
+  }
+  return { values, health: parseFlags(others) };
+}
+
+function parseFlag(name: string, kind: Kind, text: string): unknown {
+  try {
+    return parseValue(name, kind, text);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+export function fleetHelp(command: string, intro: string, flags: readonly FleetFlag[]): string {
+  const rows = flags.map(({ flag, placeholder, meaning, variable }) => {
+    const name = `  ${flag} ${placeholder}`;
+    return `${name.padEnd(44)}${meaning}${variable === undefined ? '' : ` [${variable}]`}`;
+  });
+  return `Usage: inference-health ${command} [options]
+
+${intro}
+
+${rows.join('\n')}
+
+All flags of \`serve\` set the probes of this process: --port, --host, --listeners …
+The signals SIGTERM and SIGINT drain and stop it.
+
+Exit codes: 0 stopped by a signal, 1 uncaught error or engine failure, 64 usage, 69 cannot bind,
+75 requests were still in flight at the end of the grace period, 78 configuration.
+`;
+}

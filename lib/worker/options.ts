@@ -1,0 +1,32 @@
+import type { HealthOptions, Logger } from '../config/options.js';
+import type { Health } from '../lifecycle/health.js';
+import type { Engine } from './engine.js';
+
+export interface WorkerOptions {
+  /** Or what makes it, with the health of the process: probes answer while it loads. */
+  readonly engine: Engine | ((health: Health) => Promise<Engine>);
+  /** Port of the API, 0: any. Default 8000. */
+  readonly port?: number;
+  /** Default 127.0.0.1: the API has no authentication of its own. */
+  readonly host?: string;
+  /** Place in the fleet that survives restarts. Default: host and port, the host's name where it listens on all. */
+  readonly name?: string;
+  /** Largest request body. Default 10 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Health of the worker, probes included. Default: what the environment says, else port 0 on 127.0.0.1; failures shut down, SIGTERM drains. */
+  readonly health?: HealthOptions;
+  readonly logger?: Logger;
+}
+
+export interface Worker {
+  readonly name: string;
+  readonly incarnation: string;
+  /** `http://host:port` of the API. */
+  readonly url: string;
+  readonly health: Health;
+  /** Ends the API alone; requests in flight are cut. */
+  closeApi(): Promise<void>;
+  /** Ends API and health; requests in flight are cut. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

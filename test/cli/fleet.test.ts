@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { startToy, stream } from '../frontend/fleet.js';
+import { until } from '../helpers/package.js';
+import { withProgram } from '../helpers/program.js';
+import { HAS_ENGINE, withModel } from '../llama/helpers.js';
+
+const CLI = [process.execPath, 'dist/cjs/cli/main.js'];
+const URL_LINE = /"url":"(http:[^"]+)","probes":\["(http:[^"]+)"\]/;
+
+/** Exit code and last line of standard error of a command that cannot start. */
+async function fails(args: readonly string[], env: Record<string, string> = {}): Promise<[unknown, string]> {
+  return withProgram([...CLI, ...args], { env }, async (program) => {
+    const code = await program.exit();
+    return [code, program.stderr()];
+  });
+}
+
+describe('the command frontend', () => {
+  it('drains at SIGTERM: what runs finishes, what comes is refused, exit 0', async () => {
+    const worker = await startToy('one');
+    try {
+      const args = ['frontend', '--workers', worker.url, '--http-port', '0'];
+      await withProgram(
+        [...CLI, ...args],
+        { env: { DYN_SYSTEM_PORT: '9', DYN_HTTP_PORT: '1' } },
+        async (program) => {
+          const [, url = '', probes = ''] = await program.prints(URL_LINE);
+          expect(program.stderr()).toMatch(/DYN_SYSTEM_PORT.*ignored by a frontend/);
+          await until(async () => (await (await fetch(`${url}/health`)).text()).includes('"healthy"'));
+          expect((await fetch(`${probes}/livez`)).status).toBe(200);
+          const running = stream(url, { prompt: 'last', max_tokens: 60 });
+          await until(async () =>
+            (await (await fetch(`${url}/metrics`)).text()).includes('requests_in_flight 1'),
+          );
+          program.process.kill('SIGTERM');
+          await until(async () => {
+            const late = await fetch(`${url}/v1/completions`, { method: 'POST', body: '{"prompt":"late"}' });
+            return late.status === 503 && late.headers.get('retry-after') === '1';
+          });
+          expect(await running).toMatchObject({ isDone: true, errors: [], reason: 'length' });
+          expect(await program.exit()).toBe(0);
+        },
+      );
+    } finally {
+      worker.child.kill('SIGKILL');
+    }
+  });
+
+  it('says what is wrong with flags and variables', async () => {
+    expect(await fails(['frontend'])).toEqual([
+      78,
+      expect.stringMatching(/--workers: expected at least one/),
+    ]);
+    expect(await fails(['frontend', '--worker', 'x'])).toEqual([64, expect.stringMatching(/unknown flag/)]);
+    const workers = ['frontend', '--workers', 'http://127.0.0.1:1'];
+    expect(await fails([...workers, '--overload-status', '200'])).toEqual([
+      64,
+      expect.stringMatching(/from 400 to 599/),
+    ]);
+    expect(await fails(workers, { DYN_MIGRATION_LIMIT: 'many' })).toEqual([
+      78,
+      expect.stringMatching(/DYN_MIGRATION_LIMIT/),
+    ]);
+    expect(await fails(['frontend', '--workers', 'ftp://x'])).toEqual([78, expect.stringMatching(/URLs as/)]);
+  });
+});
+
+describe('the command worker', () => {
+  it('says what is missing', async () => {
+    expect(await fails(['worker'])).toEqual([78, expect.stringMatching(/--model: expected/)]);
+    expect(await fails(['worker', '--model', '/nowhere.gguf', '--http-port', '0'])).toEqual([
+      78,
+      expect.stringMatching(/no model at/),
+    ]);
+  });
+
+  it.runIf(HAS_ENGINE)('serves a GGUF file, and exits with 0 at SIGTERM', { timeout: 30_000 }, async () => {
+    await withModel(async (path) => {
+      const args = ['worker', '--model', path, '--http-port', '0', '--context-size', '256'];
+      await withProgram([...CLI, ...args], {}, async (program) => {
+        const [, url = '', probes = ''] = await program.prints(URL_LINE);
+        const first = await stream(url, { prompt: 'it was a bright', max_tokens: 20, temperature: 0 });
+        expect(first).toMatchObject({ reason: 'length', isDone: true });
+        expect(first.usage?.prompt_tokens).toBeGreaterThan(1);
+        expect(await stream(url, { prompt: 'it was a bright', max_tokens: 20, temperature: 0 })).toEqual(
+          first,
+        );
+        const tooLong = { prompt: 'a '.repeat(400), max_tokens: 5 };
+        await expect(stream(url, tooLong)).rejects.toThrow(/^400/);
+        await until(async () => (await fetch(`${probes}/readyz`)).status === 200);
+        program.process.kill('SIGTERM');
+        expect(await program.exit()).toBe(0);
+      });
+    });
+  });
+});
