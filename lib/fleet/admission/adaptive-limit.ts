@@ -1,12 +1,18 @@
 /**
- * How many tokens may be in flight in a pool, found from how long requests wait before they are scheduled. A request's whole
- * duration would say nothing: it grows with the length of its answer. See docs/fleet/admission.md.
+ * How many tokens may be in flight in a pool, found from how long requests wait in their worker before it begins with them,
+ * and from the time between tokens. A request's whole duration would say nothing: it grows with the length of its answer.
+ * The wait in front of the limit would say the wrong thing: it grows as the limit falls. See docs/fleet/admission.md.
  */
 export interface AdaptiveLimitOptions {
-  /** Wait that is aimed at, milliseconds. Default 100: 5 % of a time to first token of 2 s. */
+  /** Wait in a worker that is aimed at, milliseconds. Default 100: 5 % of a time to first token of 2 s. */
   readonly targetMs?: number;
+  /** Time between tokens that is aimed at, milliseconds. Default Infinity: it does not count. */
+  readonly interTokenMs?: number;
+  /** Default 2048. */
   readonly minTokens?: number;
+  /** Default 10 000 000. */
   readonly maxTokens?: number;
+  /** Default 32 768. */
   readonly initialTokens?: number;
   /** Growth of a step, tokens: one largest prefill. Default 2048. */
   readonly headroomTokens?: number;
@@ -17,6 +23,15 @@ export interface AdaptiveLimit {
   readonly options: Required<AdaptiveLimitOptions>;
 }
 
+/** What was seen in the last second; NaN: nothing was. */
+export interface Observed {
+  /** Median wait in the workers, milliseconds. */
+  readonly waitMs: number;
+  readonly interTokenMs: number;
+  /** Tokens in flight now. */
+  readonly inFlightTokens: number;
+}
+
 /** Weight of the new value, once a second. */
 const NEW = 0.2;
 const WORST = 0.5;
@@ -24,6 +39,7 @@ const WORST = 0.5;
 export function initialLimit(options: AdaptiveLimitOptions = {}): AdaptiveLimit {
   const settings = {
     targetMs: 100,
+    interTokenMs: Number.POSITIVE_INFINITY,
     minTokens: 2048,
     maxTokens: 10_000_000,
     initialTokens: 32_768,
@@ -33,18 +49,17 @@ export function initialLimit(options: AdaptiveLimitOptions = {}): AdaptiveLimit 
   return { tokens: settings.initialTokens, options: settings };
 }
 
-/**
- * Once a second.
- * @param waitMs median wait of the requests that were scheduled since the last step; NaN: none was
- * @param inFlight tokens in flight now
- */
-export function stepLimit(limit: AdaptiveLimit, waitMs: number, inFlight: number): AdaptiveLimit {
+/** Once a second. A second in which nothing was seen changes nothing. */
+export function stepLimit(limit: AdaptiveLimit, observed: Observed): AdaptiveLimit {
   const { tokens, options } = limit;
-  const gradient = Number.isNaN(waitMs)
-    ? 1
-    : Math.min(1, Math.max(WORST, options.targetMs / Math.max(waitMs, 1)));
+  const ratios = [
+    options.targetMs / Math.max(observed.waitMs, 1),
+    options.interTokenMs / Math.max(observed.interTokenMs, 1),
+  ].filter((ratio) => !Number.isNaN(ratio));
+  if (ratios.length === 0) return limit;
+  const gradient = Math.min(1, Math.max(WORST, Math.min(...ratios)));
   // A limit that is not used says nothing about whether it could be higher.
-  if (gradient === 1 && inFlight < tokens / 2) return limit;
+  if (gradient === 1 && observed.inFlightTokens < tokens / 2) return limit;
   const next = (1 - NEW) * tokens + NEW * (gradient * tokens + options.headroomTokens);
   return { ...limit, tokens: Math.min(options.maxTokens, Math.max(options.minTokens, next)) };
 }

@@ -2,229 +2,193 @@
  * Who is served, who waits and who is refused, in front of a pool of workers. Mutable; times and random numbers come with
  * the events. See docs/fleet/admission.md.
  */
-import { type AdaptiveLimitOptions, initialLimit, stepLimit } from './adaptive-limit.js';
-import { type CodelOptions, createCodel } from './codel.js';
+import { initialLimit, stepLimit } from './adaptive-limit.js';
+import { createCodel } from './codel.js';
 import { createFairQueue, type Waiting } from './fair-queue.js';
-import { expectedFirstTokenMs, type PrefillRate } from './feasibility.js';
+import { expectedFirstTokenMs } from './feasibility.js';
+import { createInFlight } from './in-flight.js';
+import { createPromotion } from './promotion.js';
 import { retryAfterSeconds } from './retry-after.js';
+import {
+  type Arrival,
+  DEFAULT_CLASSES,
+  type PoolAdmission,
+  type PoolAdmissionEffect,
+  type PoolAdmissionOptions,
+  type PoolRoom,
+  type RejectReason,
+} from './types.js';
 
-export interface PriorityClass {
-  readonly name: string;
-  /** Tokens that lower classes must leave free for it. */
-  readonly reservedTokens: number;
-  readonly maxQueue: number;
-  readonly queueTimeoutMs: number;
-  /** After this wait it is served before all others. */
-  readonly promoteAfterMs: number;
-}
-
-export const DEFAULT_CLASSES: readonly PriorityClass[] = [
-  { name: 'interactive', reservedTokens: 0, maxQueue: 256, queueTimeoutMs: 30_000, promoteAfterMs: 5000 },
-  { name: 'default', reservedTokens: 0, maxQueue: 512, queueTimeoutMs: 60_000, promoteAfterMs: 30_000 },
-  { name: 'bulk', reservedTokens: 0, maxQueue: 1024, queueTimeoutMs: 300_000, promoteAfterMs: 120_000 },
-];
-
-export interface PoolAdmissionOptions {
-  /** First is served first. Default: interactive, default, bulk. */
-  readonly classes?: readonly PriorityClass[];
-  /** Tokens in flight; Infinity (default): no fixed limit. Not used with `adaptive`. */
-  readonly maxTokens?: number;
-  /** Requests in flight. Default Infinity. */
-  readonly maxConcurrent?: number;
-  /** Bytes of all that wait. Default 64 MiB. */
-  readonly maxQueueBytes?: number;
-  /** Off unless given. */
-  readonly adaptive?: AdaptiveLimitOptions;
-  readonly codel?: CodelOptions;
-  /** Reject at once what cannot have its first token in time. Default false. */
-  readonly feasibility?: boolean;
-}
-
-export interface Arrival {
-  readonly atMs: number;
-  readonly id: number;
-  readonly tenant: string;
-  /** Name of its class; an unknown one counts as `default`, or as the last. */
-  readonly priority: string;
-  readonly promptTokens: number;
-  /** Of them in a cache. */
-  readonly cachedTokens: number;
-  /** Tokens expected to be generated. */
-  readonly expectedTokens: number;
-  readonly bytes: number;
-  /** By then the first token is wanted; Infinity: at any time. */
-  readonly deadlineMs: number;
-  readonly random: number;
-}
-
-export type RejectReason =
-  | 'queue_full'
-  | 'queue_bytes'
-  | 'queue_timeout'
-  | 'deadline'
-  | 'infeasible'
-  | 'overload';
-
-export type PoolAdmissionEffect =
-  | { readonly type: 'admit'; readonly id: number; readonly waitedMs: number }
-  | {
-      readonly type: 'reject';
-      readonly id: number;
-      readonly reason: RejectReason;
-      readonly retryAfterSeconds: number;
-    };
-
-/** What the workers say about room, besides the tokens that are counted here. */
-export interface PoolRoom {
-  /** At least one worker is below its thresholds. */
-  readonly hasRoom: boolean;
-  /** Tokens a second that the pool serves, prefill and decode; 0: unknown. */
-  readonly tokensPerSecond: number;
-  readonly prefill: PrefillRate;
-}
-
-export interface PoolAdmission {
-  readonly inFlight: number;
-  readonly inFlightTokens: number;
-  readonly limitTokens: number;
-  readonly queued: number;
-  arrive(arrival: Arrival, room: PoolRoom): readonly PoolAdmissionEffect[];
-  /** Tokens that came for an admitted request: what is still expected of it is less. */
-  progress(id: number, tokens: number): void;
-  /** Once for each admitted request. */
-  release(id: number, atMs: number, room: PoolRoom): readonly PoolAdmissionEffect[];
-  /** The client has left the queue. */
-  abandon(id: number, atMs: number, room: PoolRoom): readonly PoolAdmissionEffect[];
-  /** At least once a second, and when the room has changed. */
-  tick(atMs: number, room: PoolRoom): readonly PoolAdmissionEffect[];
-  nextTimerMs(): number;
-}
-
-interface Running {
-  readonly tenant: string;
-  readonly level: number;
-  tokens: number;
-}
+export * from './types.js';
 
 const SECOND_MS = 1000;
+const NEVER = Number.POSITIVE_INFINITY;
 
 export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdmission {
-  const classes = options.classes ?? DEFAULT_CLASSES;
-  const { maxTokens = Number.POSITIVE_INFINITY, maxConcurrent = Number.POSITIVE_INFINITY } = options;
+  const { classes = DEFAULT_CLASSES, maxTokens = NEVER, maxConcurrent = NEVER } = options;
   const maxQueueBytes = options.maxQueueBytes ?? 64 * 1024 * 1024;
+  const isFeasibilityOn = options.feasibility === true;
   const queue = createFairQueue(classes.length);
-  const codel = createCodel(options.codel);
-  const running = new Map<number, Running>();
-  const tokensOf = classes.map(() => 0);
-  const prompts = new Map<number, number>();
+  const promotion = createPromotion(classes, queue);
+  const running = createInFlight(classes.length);
+  const codel = options.codel === undefined ? null : createCodel(options.codel);
+  const levels = new Map(classes.map(({ name }, level) => [name, level]));
+  const otherLevel = levels.get('default') ?? classes.length - 1;
   let limit = options.adaptive === undefined ? null : initialLimit(options.adaptive);
-  let inFlightTokens = 0;
-  let stepAtMs = Number.NEGATIVE_INFINITY;
+  let nextStepMs = NEVER;
+  /** Admitted in this step; the room was told before it. */
+  let admittedTokens = 0;
   let waits: number[] = [];
 
   const limitTokens = (): number => limit?.tokens ?? maxTokens;
 
-  function levelOf(priority: string): number {
-    const named = classes.findIndex(({ name }) => name === priority);
-    if (named >= 0) return named;
-    const fallback = classes.findIndex(({ name }) => name === 'default');
-    return fallback >= 0 ? fallback : classes.length - 1;
-  }
-
   /** Whatever its size, one request alone has room: it would never be served otherwise. */
-  function fits(level: number, tokens: number, room: PoolRoom): boolean {
-    if (!room.hasRoom || running.size >= maxConcurrent) return false;
+  function fits({ level, tokens }: Waiting, room: PoolRoom): boolean {
+    if (!room.hasRoom || running.count >= maxConcurrent) return false;
+    if (admittedTokens > 0 && admittedTokens + tokens > (room.roomTokens ?? NEVER)) return false;
+    if (running.count === 0) return true;
     let reserved = 0;
     for (let above = 0; above < level; above += 1)
-      reserved += Math.max(0, (classes[above]?.reservedTokens ?? 0) - (tokensOf[above] ?? 0));
-    return running.size === 0 || inFlightTokens + tokens + reserved <= limitTokens();
+      reserved += Math.max(0, (classes[above]?.reservedTokens ?? 0) - running.tokensOf(above));
+    return running.tokens + tokens + reserved <= limitTokens();
   }
 
-  function admit(waiting: Waiting, atMs: number, out: PoolAdmissionEffect[]): void {
-    const { id, tenant, level, tokens, sinceMs } = waiting;
-    running.set(id, { tenant, level, tokens });
-    inFlightTokens += tokens;
-    tokensOf[level] = (tokensOf[level] ?? 0) + tokens;
-    queue.running(tenant, 1);
-    queue.charge(tenant, prompts.get(id) ?? 0, 0);
-    prompts.delete(id);
-    codel.scheduled(atMs - sinceMs, atMs);
-    waits.push(atMs - sinceMs);
+  function isOverloaded(atMs: number): boolean {
+    if (codel === null) return false;
+    let sinceMs = atMs;
+    for (let level = 0; level < classes.length; level += 1)
+      sinceMs = Math.min(sinceMs, queue.oldest(level)?.sinceMs ?? atMs);
+    return codel.isOverloaded(atMs, atMs - sinceMs);
+  }
+
+  function admit({ id, sinceMs }: Waiting, atMs: number, out: PoolAdmissionEffect[]): void {
+    const waiting = queue.admit(id);
+    if (waiting === null) return;
+    running.add(waiting);
+    admittedTokens += waiting.tokens;
+    codel?.scheduled(atMs - sinceMs);
     out.push({ type: 'admit', id, waitedMs: atMs - sinceMs });
   }
 
-  function reject(
-    id: number,
-    reason: RejectReason,
-    room: PoolRoom,
-    random: number,
-    out: PoolAdmissionEffect[],
-  ): void {
-    prompts.delete(id);
-    const seconds = retryAfterSeconds(
-      queue.tokens + inFlightTokens,
-      limitTokens(),
-      room.tokensPerSecond,
-      random,
-    );
-    out.push({ type: 'reject', id, reason, retryAfterSeconds: seconds });
+  function reject(waiting: Waiting, reason: RejectReason, room: PoolRoom, out: PoolAdmissionEffect[]): void {
+    queue.remove(waiting.id);
+    const ahead = queue.tokens + running.tokens;
+    const seconds = retryAfterSeconds(ahead, limitTokens(), room.tokensPerSecond, waiting.random);
+    out.push({ type: 'reject', id: waiting.id, reason, retryAfterSeconds: seconds });
   }
 
   /** Nobody leaves the queue after its time but as a rejection. */
   function expire(atMs: number, room: PoolRoom, out: PoolAdmissionEffect[]): void {
-    if (queue.length === 0) return;
-    for (const { id, isDeadline } of queue.take(({ untilMs }) => untilMs <= atMs))
-      reject(id, isDeadline ? 'deadline' : 'queue_timeout', room, 0, out);
-    if (!codel.isOverloaded(atMs)) return;
-    for (const { id } of queue.take(({ sinceMs }) => atMs - sinceMs > 2 * codel.targetMs))
-      reject(id, 'overload', room, 0, out);
+    for (let late = queue.nextToExpire(); late !== null; late = queue.nextToExpire()) {
+      if (late.untilMs > atMs) return;
+      reject(late, late.untilMs === late.deadlineMs ? 'deadline' : 'queue_timeout', room, out);
+    }
   }
 
-  function next(atMs: number): Waiting | null {
-    const newestFirst = codel.isOverloaded(atMs);
-    // Who has waited too long for its class goes before everybody.
-    for (let level = classes.length - 1; level > 0; level -= 1) {
-      if (atMs - queue.oldestMs(level) >= (classes[level]?.promoteAfterMs ?? 0))
-        return queue.peek(level, false);
-    }
+  /** The first by class, then by tenant; and if it has no room, whoever has tokens that are reserved for its class. */
+  function next(room: PoolRoom, newestFirst: boolean, holdsUp: boolean): Waiting | null {
+    let isFirst = !holdsUp;
     for (let level = 0; level < classes.length; level += 1) {
-      const first = queue.peek(level, newestFirst);
-      if (first !== null) return first;
+      const waiting = queue.peek(level, newestFirst);
+      if (waiting === null) continue;
+      const own = (classes[level]?.reservedTokens ?? 0) - running.tokensOf(level);
+      if ((isFirst || waiting.tokens <= own) && fits(waiting, room)) return waiting;
+      isFirst = false;
     }
     return null;
   }
 
-  function serve(atMs: number, room: PoolRoom): PoolAdmissionEffect[] {
-    const out: PoolAdmissionEffect[] = [];
-    adapt(atMs);
+  /** Would be too late even if it began now. */
+  function isLate({ prefillTokens, deadlineMs }: Waiting, atMs: number, room: PoolRoom): boolean {
+    if (!isFeasibilityOn || deadlineMs === NEVER) return false;
+    return atMs + expectedFirstTokenMs(room.prefill, running.prefillTokens, prefillTokens) > deadlineMs;
+  }
+
+  /** Will be too late behind those that are ahead: for their prefill, or for the tokens that must be served before. */
+  function willBeLate(waiting: Waiting, atMs: number, room: PoolRoom): boolean {
+    const { tenant, level, prefillTokens, tokens, deadlineMs } = waiting;
+    if (!isFeasibilityOn || deadlineMs === NEVER) return false;
+    const ahead = queue.ahead(tenant, level, isOverloaded(atMs));
+    // It is in the queue itself, and so among those ahead unless the newest is first.
+    const own = isOverloaded(atMs) ? tokens : 0;
+    const excess = running.tokens + ahead.tokens + own - limitTokens();
+    const drainMs = room.tokensPerSecond > 0 ? (Math.max(0, excess) / room.tokensPerSecond) * SECOND_MS : 0;
+    const prefillAhead =
+      running.prefillTokens + Math.max(0, ahead.prefillTokens - (own > 0 ? 0 : prefillTokens));
+    const prefillMs = expectedFirstTokenMs(room.prefill, prefillAhead, prefillTokens);
+    const ownMs = expectedFirstTokenMs(room.prefill, 0, prefillTokens);
+    return atMs + Math.max(prefillMs, drainMs + ownMs) > deadlineMs;
+  }
+
+  function serve(atMs: number, room: PoolRoom, out: PoolAdmissionEffect[]): PoolAdmissionEffect[] {
+    admittedTokens = 0;
+    adapt(atMs, room);
     expire(atMs, room, out);
-    for (let waiting = next(atMs); waiting !== null; waiting = next(atMs)) {
-      if (!fits(waiting.level, waiting.tokens, room)) return out;
-      queue.remove(waiting.id);
-      admit(waiting, atMs, out);
+    const newestFirst = isOverloaded(atMs);
+    for (;;) {
+      const promoted = promotion.next(atMs);
+      const isPromoted = promoted !== null && fits(promoted, room);
+      // One that has no room yet holds up all others, or it would never have; but not those with tokens of their own.
+      const waiting = isPromoted ? promoted : next(room, newestFirst, promoted !== null);
+      if (waiting === null) break;
+      if (isLate(waiting, atMs, room)) reject(waiting, 'infeasible', room, out);
+      else {
+        admit(waiting, atMs, out);
+        promotion.served(isPromoted);
+      }
     }
-    codel.emptied(atMs);
+    if (queue.length === 0) codel?.emptied();
+    else if (codel !== null && newestFirst) shed(atMs - 2 * codel.targetMs, room, out);
     return out;
   }
 
-  function adapt(atMs: number): void {
-    if (atMs < stepAtMs) return;
-    const isFirst = stepAtMs === Number.NEGATIVE_INFINITY;
-    stepAtMs = atMs + SECOND_MS;
-    if (limit !== null && !isFirst) {
-      // Those that wait still have waited at least so long; left out they would make a standing queue look short.
-      waits.sort((a, b) => a - b);
-      limit = stepLimit(limit, waits[Math.floor(waits.length / 2)] ?? Number.NaN, inFlightTokens);
-    }
+  function shed(beforeMs: number, room: PoolRoom, out: PoolAdmissionEffect[]): void {
+    for (let level = 0; level < classes.length; level += 1)
+      for (
+        let late = queue.oldest(level);
+        late !== null && late.sinceMs < beforeMs;
+        late = queue.oldest(level)
+      )
+        reject(late, 'overload', room, out);
+  }
+
+  function adapt(atMs: number, room: PoolRoom): void {
+    const isFirst = nextStepMs === NEVER;
+    if (!isFirst && atMs < nextStepMs) return;
+    nextStepMs = atMs + SECOND_MS;
+    if (limit === null || isFirst) return;
+    waits.sort((a, b) => a - b);
+    limit = stepLimit(limit, {
+      waitMs: waits[Math.floor(waits.length / 2)] ?? Number.NaN,
+      interTokenMs: room.interTokenMs ?? Number.NaN,
+      inFlightTokens: running.tokens,
+    });
     waits = [];
+  }
+
+  function waitingOf(arrival: Arrival): Waiting {
+    const { atMs, id, tenant, promptTokens, bytes, deadlineMs, random } = arrival;
+    const level = levels.get(arrival.priority) ?? otherLevel;
+    const prefillTokens = Math.max(0, promptTokens - arrival.cachedTokens);
+    const tokens = prefillTokens + arrival.expectedTokens;
+    const untilMs = Math.min(deadlineMs, atMs + (classes[level]?.queueTimeoutMs ?? 0));
+    const sizes = { promptTokens, prefillTokens, tokens, bytes };
+    return { id, tenant, level, ...sizes, sinceMs: atMs, untilMs, deadlineMs, random };
+  }
+
+  function refusal(waiting: Waiting, room: PoolRoom): RejectReason | null {
+    if (willBeLate(waiting, waiting.sinceMs, room)) return 'infeasible';
+    if (queue.lengthOf(waiting.level) > (classes[waiting.level]?.maxQueue ?? 0)) return 'queue_full';
+    // A request larger than the whole queue may still wait where nothing else does.
+    return queue.length > 1 && queue.bytes > maxQueueBytes ? 'queue_bytes' : null;
   }
 
   return {
     get inFlight() {
-      return running.size;
+      return running.count;
     },
     get inFlightTokens() {
-      return inFlightTokens;
+      return running.tokens;
     },
     get limitTokens() {
       return limitTokens();
@@ -232,66 +196,36 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
     get queued() {
       return queue.length;
     },
+    get queuedBytes() {
+      return queue.bytes;
+    },
+    served: queue.counter,
     arrive(arrival, room) {
-      const { atMs, id, tenant, promptTokens, cachedTokens, expectedTokens, bytes, deadlineMs, random } =
-        arrival;
-      const out = serve(atMs, room);
-      const level = levelOf(arrival.priority);
-      const ownTokens = Math.max(0, promptTokens - cachedTokens);
-      const tokens = ownTokens + expectedTokens;
-      const timeoutMs = atMs + (classes[level]?.queueTimeoutMs ?? 0);
-      const isDeadline = deadlineMs <= timeoutMs;
-      const untilMs = isDeadline ? deadlineMs : timeoutMs;
-      const waiting: Waiting = { id, tenant, level, tokens, bytes, sinceMs: atMs, untilMs, isDeadline };
-      prompts.set(id, promptTokens);
-      if (deadlineMs <= atMs) {
-        reject(id, 'deadline', room, random, out);
-        return out;
-      }
-      if (queue.length === 0 && fits(level, tokens, room)) {
-        admit(waiting, atMs, out);
-        return out;
-      }
-      const expectedMs = expectedFirstTokenMs(room.prefill, queue.tokens, ownTokens);
-      if (options.feasibility === true && atMs + expectedMs > deadlineMs)
-        reject(id, 'infeasible', room, random, out);
-      else if (queue.lengthOf(level) >= (classes[level]?.maxQueue ?? 0))
-        reject(id, 'queue_full', room, random, out);
-      else if (queue.length > 0 && queue.bytes + bytes > maxQueueBytes)
-        reject(id, 'queue_bytes', room, random, out);
-      else {
-        queue.push(waiting);
-        // A class that may use what others may not.
-        out.push(...serve(atMs, room));
-      }
+      const waiting = waitingOf(arrival);
+      queue.push(waiting);
+      const out = serve(arrival.atMs, room, []);
+      const reason = queue.has(waiting.id) ? refusal(waiting, room) : null;
+      if (reason !== null) reject(waiting, reason, room, out);
       return out;
     },
+    scheduled(_id, waitMs) {
+      if (limit !== null) waits.push(waitMs);
+    },
     progress(id, tokens) {
-      const request = running.get(id);
-      if (request === undefined) return;
-      queue.charge(request.tenant, 0, tokens);
-      const done = Math.min(tokens, request.tokens);
-      request.tokens -= done;
-      inFlightTokens -= done;
-      tokensOf[request.level] = (tokensOf[request.level] ?? 0) - done;
+      const tenant = running.progress(id, tokens);
+      if (tenant !== null) queue.charge(tenant, tokens);
     },
     release(id, atMs, room) {
-      const request = running.get(id);
-      if (request === undefined) return [];
-      running.delete(id);
-      inFlightTokens -= request.tokens;
-      tokensOf[request.level] = (tokensOf[request.level] ?? 0) - request.tokens;
-      queue.running(request.tenant, -1);
-      return serve(atMs, room);
+      const tenant = running.remove(id);
+      if (tenant === null) return [];
+      queue.release(tenant);
+      return serve(atMs, room, []);
     },
-    abandon(id, atMs, room) {
-      prompts.delete(id);
-      return queue.remove(id) === null ? [] : serve(atMs, room);
+    abandon: (id, atMs, room) => (queue.remove(id) === null ? [] : serve(atMs, room, [])),
+    tick: (atMs, room) => serve(atMs, room, []),
+    nextTimerMs: () => {
+      const stepMs = limit !== null || (codel !== null && queue.length > 0) ? nextStepMs : NEVER;
+      return Math.min(stepMs, queue.nextToExpire()?.untilMs ?? NEVER);
     },
-    tick: serve,
-    nextTimerMs: () =>
-      queue.length === 0 && limit === null
-        ? Number.POSITIVE_INFINITY
-        : Math.min(stepAtMs, queue.nextExpiryMs()),
   };
 }

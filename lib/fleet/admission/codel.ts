@@ -3,19 +3,20 @@
  * After "Controlling queue delay" (Nichols and Jacobson) as servers use it. See docs/fleet/admission.md.
  */
 export interface CodelOptions {
-  /** Wait that is fine at any time, milliseconds. Default 100. */
+  /** Wait that is fine at any time, milliseconds. Default 100: 5 % of a time to first token of 2 s. */
   readonly targetMs?: number;
-  /** Default 2000. */
+  /** Default 2000: that time itself. */
   readonly intervalMs?: number;
 }
 
 export interface Codel {
   readonly targetMs: number;
   /** A request left the queue for a worker. */
-  scheduled(waitMs: number, atMs: number): void;
+  scheduled(waitMs: number): void;
   /** The queue is empty: whoever came now would not wait. */
-  emptied(atMs: number): void;
-  isOverloaded(atMs: number): boolean;
+  emptied(): void;
+  /** @param longestWaitMs of those that wait now; 0: nobody does */
+  isOverloaded(atMs: number, longestWaitMs: number): boolean;
 }
 
 export function createCodel(options: CodelOptions = {}): Codel {
@@ -23,28 +24,21 @@ export function createCodel(options: CodelOptions = {}): Codel {
   let endsMs = Number.NEGATIVE_INFINITY;
   let least = Number.POSITIVE_INFINITY;
   let isOver = false;
-
-  function turn(atMs: number): void {
-    if (atMs < endsMs) return;
-    // An interval in which nothing left the queue at all says as little as one that is long over.
-    isOver = Number.isFinite(least) && atMs - endsMs < intervalMs && least > targetMs;
-    least = Number.POSITIVE_INFINITY;
-    endsMs = atMs + intervalMs;
-  }
-
   return {
     targetMs,
-    scheduled(waitMs, atMs) {
-      turn(atMs);
+    scheduled(waitMs) {
       least = Math.min(least, waitMs);
     },
-    emptied(atMs) {
-      turn(atMs);
+    emptied() {
       least = 0;
       isOver = false;
     },
-    isOverloaded(atMs) {
-      turn(atMs);
+    isOverloaded(atMs, longestWaitMs) {
+      if (atMs < endsMs) return isOver;
+      // Where nobody left in a whole interval, those that still wait tell.
+      isOver = Number.isFinite(least) ? least > targetMs : longestWaitMs >= intervalMs;
+      least = Number.POSITIVE_INFINITY;
+      endsMs = atMs + intervalMs;
       return isOver;
     },
   };

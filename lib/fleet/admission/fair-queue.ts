@@ -1,20 +1,35 @@
 /**
- * Requests that wait, by class and tenant. Between tenants the one that has had the fewest tokens is next (virtual token
- * counters, Sheng et al., OSDI 2024); within a tenant first come first served, and last come first served while the pool is
- * overloaded, since the oldest are the ones that will be too late. See docs/fleet/admission.md.
+ * Requests that wait, by class and tenant. Between tenants the one that has been served the fewest tokens is next; within a
+ * tenant first come first served, and last come first served while the pool is overloaded, since the oldest are the ones
+ * that will be too late. Every change costs O(log n). See docs/fleet/admission.md.
  */
+import { createHeap, type Heap, type HeapNode } from './heap.js';
+import { createList, type List, type ListNode } from './list.js';
+import { createTenants, type Tenant } from './tenants.js';
+
 export interface Waiting {
   readonly id: number;
   readonly tenant: string;
   /** Index of its class; 0 is served first. */
   readonly level: number;
+  readonly promptTokens: number;
+  /** Tokens to prefill: of the prompt those that no cache holds. */
+  readonly prefillTokens: number;
   /** Tokens to prefill and expected to be generated. */
   readonly tokens: number;
   readonly bytes: number;
   readonly sinceMs: number;
   /** Time at which it is rejected instead of served. */
   readonly untilMs: number;
-  readonly isDeadline: boolean;
+  /** Its first token is wanted by then; Infinity: at any time. */
+  readonly deadlineMs: number;
+  /** 0 to 1: spreads what those refused together are told. */
+  readonly random: number;
+}
+
+export interface Ahead {
+  readonly prefillTokens: number;
+  readonly tokens: number;
 }
 
 export interface FairQueue {
@@ -22,79 +37,132 @@ export interface FairQueue {
   readonly bytes: number;
   /** Tokens of all that wait. */
   readonly tokens: number;
+  /** Tenants that are remembered. */
+  readonly tenants: number;
+  has(id: number): boolean;
   lengthOf(level: number): number;
+  /** In the order of `sinceMs`. */
   push(waiting: Waiting): void;
   /** Who is next in a class; null: nobody. */
   peek(level: number, newestFirst: boolean): Waiting | null;
+  /** Who has waited longest in a class; null: nobody waits. */
+  oldest(level: number): Waiting | null;
+  /** Who is to be rejected first; null: nobody waits. */
+  nextToExpire(): Waiting | null;
+  /** What is served before a request of this tenant, as far as can be told: its fair share of what waits. */
+  ahead(tenant: string, level: number, newestFirst: boolean): Ahead;
   remove(id: number): Waiting | null;
-  /** Everybody who matches, removed; oldest first. */
-  take(matches: (waiting: Waiting) => boolean): readonly Waiting[];
-  /** The earliest `untilMs`; Infinity: nobody waits. */
-  nextExpiryMs(): number;
-  /** The longest wait in a class began then; Infinity: nobody waits. */
-  oldestMs(level: number): number;
-  /** Tokens that a tenant was served: prompt tokens count once, generated ones twice. */
-  charge(tenant: string, promptTokens: number, generatedTokens: number): void;
-  /** Requests of a tenant that run. A tenant without any, and without any that wait, saves up no claims. */
-  running(tenant: string, change: 1 | -1): void;
-  /** What a tenant has had; for tests and metrics. */
+  /** As `remove`, and it runs from now on; its prompt is charged. */
+  admit(id: number): Waiting | null;
+  /** Tokens that were generated for a tenant: they count twice, those of a prompt once. */
+  charge(tenant: string, generatedTokens: number): void;
+  /** Once for each that was admitted. */
+  release(tenant: string): void;
+  /** What a tenant has been served. */
   counter(tenant: string): number;
 }
 
-interface Tenant {
-  counter: number;
-  running: number;
-  readonly levels: Waiting[][];
+/** Those of one tenant in one class. Its key is its tenant's counter, or an older and so lower value of it. */
+interface Lane extends HeapNode {
+  readonly tenant: Tenant;
+  readonly entries: List<Entry>;
+  readonly sum: Sum;
+}
+
+interface Level {
+  readonly lanes: Heap<Lane>;
+  readonly byTenant: Map<string, Lane>;
+  readonly entries: List<Entry>;
+  readonly sum: Sum;
+}
+
+interface Sum {
+  length: number;
+  prefillTokens: number;
+  tokens: number;
+}
+
+/** Its key is `untilMs`. */
+interface Entry extends HeapNode {
+  readonly waiting: Waiting;
+  readonly lane: Lane;
+  inLane: ListNode<Entry> | null;
+  inLevel: ListNode<Entry> | null;
 }
 
 const INPUT_WEIGHT = 1;
 const OUTPUT_WEIGHT = 2;
 
-export function createFairQueue(levels: number): FairQueue {
-  const tenants = new Map<string, Tenant>();
-  const byId = new Map<number, Waiting>();
+const nothing = (): Sum => ({ length: 0, prefillTokens: 0, tokens: 0 });
+
+function add(sum: Sum, { prefillTokens, tokens }: Waiting, sign: 1 | -1): void {
+  sum.length += sign;
+  sum.prefillTokens += sign * prefillTokens;
+  sum.tokens += sign * tokens;
+}
+
+export function createFairQueue(classes: number): FairQueue {
+  const tenants = createTenants();
+  const levels = Array.from(
+    { length: classes },
+    (): Level => ({ lanes: createHeap(), byTenant: new Map(), entries: createList(), sum: nothing() }),
+  );
+  const byId = new Map<number, Entry>();
+  const expiries = createHeap<Entry>();
   let bytes = 0;
   let tokens = 0;
+  let lastServed: Tenant | null = null;
 
-  const isActive = ({ running, levels: queues }: Tenant): boolean =>
-    running > 0 || queues.some(({ length }) => length > 0);
+  const levelAt = (level: number): Level => levels[level] as Level;
 
-  function tenantOf(name: string): Tenant {
-    const known = tenants.get(name);
-    if (known !== undefined) return known;
-    const tenant: Tenant = { counter: 0, running: 0, levels: Array.from({ length: levels }, () => []) };
-    tenants.set(name, tenant);
-    return tenant;
+  /** The lane whose tenant has been served least. Counters only grow, so that outdated keys are corrected from the top. */
+  function leastServed({ lanes }: Level): Lane | null {
+    for (let lane = lanes.first(); lane !== null; lane = lanes.first()) {
+      if (lane.key === lane.tenant.counter) return lane;
+      lane.key = lane.tenant.counter;
+      lanes.update(lane);
+    }
+    return null;
   }
 
-  /** Who comes back after a rest starts where the others are, not where it left. */
-  function lift(tenant: Tenant): void {
+  /** Who comes or comes back starts where those are that wait, or with an empty queue where the last one is that was served. */
+  function floor(): number {
+    if (byId.size === 0) return lastServed?.counter ?? 0;
     let least = Number.POSITIVE_INFINITY;
-    for (const other of tenants.values())
-      if (other !== tenant && isActive(other)) least = Math.min(least, other.counter);
-    if (Number.isFinite(least)) tenant.counter = Math.max(tenant.counter, least);
+    for (const level of levels)
+      least = Math.min(least, leastServed(level)?.tenant.counter ?? Number.POSITIVE_INFINITY);
+    return least;
   }
 
-  function forget(waiting: Waiting): void {
-    byId.delete(waiting.id);
+  function laneOf(waiting: Waiting, tenant: Tenant): Lane {
+    const { lanes, byTenant } = levelAt(waiting.level);
+    const known = byTenant.get(tenant.name);
+    if (known !== undefined) return known;
+    const lane: Lane = { tenant, entries: createList(), sum: nothing(), key: tenant.counter, index: -1 };
+    byTenant.set(tenant.name, lane);
+    lanes.push(lane);
+    return lane;
+  }
+
+  function remove(id: number): Entry | null {
+    const entry = byId.get(id);
+    if (entry === undefined) return null;
+    const { waiting, lane, inLane, inLevel } = entry;
+    const level = levelAt(waiting.level);
+    byId.delete(id);
+    expiries.remove(entry);
     bytes -= waiting.bytes;
     tokens -= waiting.tokens;
-    tidy(waiting.tenant);
-  }
-
-  /** A tenant that has nothing here any more is lifted anyway when it comes back. */
-  function tidy(name: string): void {
-    const tenant = tenants.get(name);
-    if (tenant !== undefined && !isActive(tenant)) tenants.delete(name);
-  }
-
-  function remove(id: number): Waiting | null {
-    const waiting = byId.get(id);
-    if (waiting === undefined) return null;
-    const queue = tenantOf(waiting.tenant).levels[waiting.level];
-    queue?.splice(queue.indexOf(waiting), 1);
-    forget(waiting);
-    return waiting;
+    add(level.sum, waiting, -1);
+    add(lane.sum, waiting, -1);
+    if (inLane !== null) lane.entries.remove(inLane);
+    if (inLevel !== null) level.entries.remove(inLevel);
+    if (lane.sum.length === 0) {
+      level.lanes.remove(lane);
+      level.byTenant.delete(waiting.tenant);
+    }
+    lane.tenant.queued -= 1;
+    return entry;
   }
 
   return {
@@ -107,55 +175,72 @@ export function createFairQueue(levels: number): FairQueue {
     get tokens() {
       return tokens;
     },
-    lengthOf(level) {
-      let length = 0;
-      for (const tenant of tenants.values()) length += tenant.levels[level]?.length ?? 0;
-      return length;
+    get tenants() {
+      return tenants.size;
     },
+    has: (id) => byId.has(id),
+    lengthOf: (level) => levels[level]?.sum.length ?? 0,
     push(waiting) {
-      const tenant = tenantOf(waiting.tenant);
-      if (!isActive(tenant)) lift(tenant);
-      tenant.levels[waiting.level]?.push(waiting);
-      byId.set(waiting.id, waiting);
+      const tenant = tenants.enter(waiting.tenant);
+      if (tenant.queued === 0) tenant.counter = Math.max(tenant.counter, floor());
+      tenant.queued += 1;
+      const level = levelAt(waiting.level);
+      const lane = laneOf(waiting, tenant);
+      const entry: Entry = { waiting, lane, inLane: null, inLevel: null, key: waiting.untilMs, index: -1 };
+      entry.inLane = lane.entries.push(entry);
+      entry.inLevel = level.entries.push(entry);
+      expiries.push(entry);
+      byId.set(waiting.id, entry);
       bytes += waiting.bytes;
       tokens += waiting.tokens;
+      add(level.sum, waiting, 1);
+      add(lane.sum, waiting, 1);
     },
     peek(level, newestFirst) {
-      let next: Tenant | null = null;
-      for (const tenant of tenants.values()) {
-        if ((tenant.levels[level]?.length ?? 0) === 0) continue;
-        if (next === null || tenant.counter < next.counter) next = tenant;
+      const entries = leastServed(levelAt(level))?.entries;
+      return (newestFirst ? entries?.last : entries?.first)?.waiting ?? null;
+    },
+    oldest: (level) => levels[level]?.entries.first?.waiting ?? null,
+    nextToExpire: () => expiries.first()?.waiting ?? null,
+    ahead(tenant, own, newestFirst) {
+      let prefillTokens = 0;
+      let all = 0;
+      for (let above = 0; above < own; above += 1) {
+        prefillTokens += levelAt(above).sum.prefillTokens;
+        all += levelAt(above).sum.tokens;
       }
-      const queue = next?.levels[level];
-      return (newestFirst ? queue?.at(-1) : queue?.[0]) ?? null;
+      const { sum, byTenant, lanes } = levelAt(own);
+      const lane = byTenant.get(tenant)?.sum;
+      if (newestFirst || lane === undefined) return { prefillTokens, tokens: all };
+      return {
+        prefillTokens: prefillTokens + Math.min(sum.prefillTokens, lane.prefillTokens * lanes.size),
+        tokens: all + Math.min(sum.tokens, lane.tokens * lanes.size),
+      };
     },
-    remove,
-    take(matches) {
-      const taken = [...byId.values()].filter(matches);
-      for (const { id } of taken) remove(id);
-      return taken;
+    remove(id) {
+      const entry = remove(id);
+      if (entry === null) return null;
+      tenants.settle(entry.lane.tenant, floor());
+      return entry.waiting;
     },
-    nextExpiryMs() {
-      let next = Number.POSITIVE_INFINITY;
-      for (const { untilMs } of byId.values()) next = Math.min(next, untilMs);
-      return next;
+    admit(id) {
+      const entry = remove(id);
+      if (entry === null) return null;
+      const { tenant } = entry.lane;
+      tenant.running += 1;
+      tenant.counter += INPUT_WEIGHT * entry.waiting.promptTokens;
+      lastServed = tenant;
+      return entry.waiting;
     },
-    oldestMs(level) {
-      let oldest = Number.POSITIVE_INFINITY;
-      for (const waiting of byId.values())
-        if (waiting.level === level) oldest = Math.min(oldest, waiting.sinceMs);
-      return oldest;
-    },
-    charge(name, promptTokens, generatedTokens) {
+    charge(name, generatedTokens) {
       const tenant = tenants.get(name);
-      if (tenant !== undefined)
-        tenant.counter += INPUT_WEIGHT * promptTokens + OUTPUT_WEIGHT * generatedTokens;
+      if (tenant !== null) tenant.counter += OUTPUT_WEIGHT * generatedTokens;
     },
-    running(name, change) {
-      const tenant = tenantOf(name);
-      if (change === 1 && !isActive(tenant)) lift(tenant);
-      tenant.running += change;
-      tidy(name);
+    release(name) {
+      const tenant = tenants.get(name);
+      if (tenant === null) return;
+      tenant.running -= 1;
+      tenants.settle(tenant, floor());
     },
     counter: (name) => tenants.get(name)?.counter ?? 0,
   };

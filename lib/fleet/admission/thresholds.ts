@@ -23,13 +23,18 @@ export interface WorkerPressure {
   readonly kvRatio: number;
   readonly prefillTokens: number;
   readonly maxBatchedTokens: number;
+  /** Tokens that its KV blocks hold. */
+  readonly kvTokens?: number;
 }
 
 /** Leaves at this share of the threshold: 0.80 for 0.90, and 0.7 for 1. */
 const LEAVE_DECODE = 0.8 / 0.9;
 const LEAVE_PREFILL = 0.7;
 
-/** One worker's side. @returns whether it is busy, given whether it was */
+/**
+ * One worker's side. One that was busy stays so until it is below the lower borders of all.
+ * @returns whether it is busy, given whether it was
+ */
 export function isBusy(thresholds: Thresholds, pressure: WorkerPressure, wasBusy: boolean): boolean {
   const { activeDecodeBlocks, activePrefillTokens, activePrefillTokensFraction } = thresholds;
   const { kvRatio, prefillTokens, maxBatchedTokens } = pressure;
@@ -44,6 +49,18 @@ export function isBusy(thresholds: Thresholds, pressure: WorkerPressure, wasBusy
       wasBusy ? LEAVE_PREFILL : 1,
     )
   );
+}
+
+/** Tokens that a worker takes before it is busy; Infinity: thresholds set no bound, or what they need is not reported. */
+export function roomTokens(thresholds: Thresholds, pressure: WorkerPressure): number {
+  const { activeDecodeBlocks, activePrefillTokens, activePrefillTokensFraction } = thresholds;
+  const { kvRatio, prefillTokens, maxBatchedTokens, kvTokens = Number.NaN } = pressure;
+  const rooms = [
+    ((activeDecodeBlocks ?? Number.NaN) - kvRatio) * kvTokens,
+    (activePrefillTokens ?? Number.NaN) - prefillTokens,
+    (activePrefillTokensFraction ?? Number.NaN) * maxBatchedTokens - prefillTokens,
+  ].filter((room) => !Number.isNaN(room));
+  return Math.max(0, Math.min(Number.POSITIVE_INFINITY, ...rooms));
 }
 
 /** Strictly above, as documented; what is not reported exceeds nothing. */
