@@ -61,6 +61,12 @@ export function honoHealth(health: HealthPort, options: FrameworkOptions = {}): 
         return new Response(body, { status, headers });
       }
     }
+    // Not every server aborts the signal of a request whose client has left the queue.
+    if (outgoing?.destroyed === true) {
+      discardHttpRequest(outgoing);
+      permit?.release();
+      return new Response(null, { status: 503 });
+    }
     const handle = health.requests.begin() as CountedRequest;
     remember(context, handle);
     const counted = permit === null ? handle : withPermit(handle, permit);

@@ -48,7 +48,9 @@ export function countHttpRequests(begin: () => CountedRequest | null): () => voi
 /** Ends or fails `request` by how the response ends. It takes the place of what was followed before, which is discarded. */
 export function followHttpResponse(response: ServerResponse, request: HttpRequest): void {
   discardHttpRequest(response);
-  followResponse(response, response.req.socket, request);
+  // It says 'close' no more: whoever waited for that would wait for ever, with a permit perhaps.
+  if (response.destroyed) request.fail();
+  else followResponse(response, response.req.socket, request);
 }
 
 function followResponse(response: Counted, socket: Socket, request: HttpRequest): void {
