@@ -59,11 +59,11 @@ Mapping* map(int fd) {
 
 /// Runs the threads until the command says to stop or `is_over`; never returns, since a thread may stay in the driver.
 template <typename Condition>
-[[noreturn]] void serve(Mapping& mapping, Condition is_over) {
+[[noreturn]] void serve(Mapping& mapping, const gpu::Options& options, Condition is_over) {
   std::uint32_t command = mapping.command.load(std::memory_order_acquire);
   const auto desired = [&] { return static_cast<gpu::Desired>(command & helper::kDesiredBits); };
   if (desired() == gpu::Desired::stopped) _exit(0);
-  if (!gpu::start(mapping.setup.get(), mapping.block)) _exit(helper::kExitThread);
+  if (!gpu::start(options, mapping.block)) _exit(helper::kExitThread);
   if (desired() == gpu::Desired::released) gpu::release();
   while (desired() != gpu::Desired::stopped && !is_over()) {
     const timespec limit{0, kTurnNs};
@@ -92,12 +92,12 @@ int serve_parent(pid_t parent) {
   if (is_orphan()) return 0;
   auto* const mapping = map(helper::kMappingFd);
   if (mapping == nullptr || !mapping->is_ours()) return helper::kExitMapping;
-  serve(*mapping, is_orphan);
+  serve(*mapping, mapping->setup.get(), is_orphan);
 }
 
 /// The mapping in the file at `path`, locked for this process as long as it lives; null with a message. What an earlier
 /// helper of the same build left is gone on with, so that its readers need not turn to another file.
-Mapping* open_file(const char* path, const gpu::Options& options) {
+Mapping* open_file(const char* path, gpu::Options& options) {
   const auto fail = [&](const char* what) {
     fprintf(stderr, "inference-health-gpu: %s: %s\n", path, what);
     return nullptr;
@@ -119,8 +119,9 @@ Mapping* open_file(const char* path, const gpu::Options& options) {
     Mapping* mapping = map(fd);
     if (mapping != nullptr && is_new) mapping = new (mapping) Mapping{};
     if (mapping != nullptr && (is_new || mapping->is_ours())) {
-      if (!mapping->setup.set(options)) return fail("a path is too long");
-      mapping->setup.is_continued = !is_new;
+      // Nothing is said in `setup`: readers may write to the file, and a helper with more rights than they have must not
+      // load a library of theirs.
+      options.is_continued = !is_new;
       mapping->stamp();
       return mapping;
     }
@@ -155,7 +156,7 @@ int serve_file(int argc, char** argv) {
   take_signals({SIGTERM, SIGINT, SIGHUP});
   auto* const mapping = open_file(file.c_str(), options);
   if (mapping == nullptr) return helper::kExitInUse;
-  serve(*mapping, [] { return is_told_to_end != 0; });
+  serve(*mapping, options, [] { return is_told_to_end != 0; });
 }
 
 }  // namespace

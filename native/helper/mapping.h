@@ -35,7 +35,7 @@ constexpr std::uint64_t layout_hash() {
   return hash;
 }
 
-/// gpu::Options as plain data.
+/// gpu::Options as plain data, for a helper that its reader starts. One that is started with a file has them as arguments.
 struct Setup {
   static constexpr std::size_t kPathBytes = 4096;
   char root[kPathBytes], library[kPathBytes], kmsg[kPathBytes];

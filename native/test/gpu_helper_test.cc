@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -305,6 +306,29 @@ TEST("a helper that somebody else runs is followed, through its ends and starts"
   stop();
   CHECK_EQUAL(gpu.state(), State::off);
   CHECK(is_alive(sidecar.pid));
+}
+
+TEST("a helper with a file loads the library it was told to, whatever the file says") {
+  FakeDriver fake;
+  Sidecar sidecar(fake);
+  HelperCase gpu(fake);
+  gpu.options.segment = sidecar.path;
+  gpu.start();
+  CHECK(gpu.is_ok());
+  sidecar.stop(SIGTERM);
+  std::fstream file(sidecar.path, std::ios::in | std::ios::out | std::ios::binary);
+  const auto at = static_cast<std::streamoff>(offsetof(helper::Mapping, setup) + offsetof(helper::Setup, library));
+  const std::string other = "/nowhere/libnvidia-ml.so.1";
+  file.seekp(at);
+  file.write(other.c_str(), static_cast<std::streamsize>(other.size() + 1));
+  file.flush();
+  sidecar.start(fake);
+  CHECK(gpu.is_ok());
+  // It did not write its own over it either, to read that back later.
+  std::string text(other.size(), '\0');
+  file.seekg(at);
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  CHECK_EQUAL(text, other);
 }
 
 TEST("a helper leaves a file alone that is not its own, and replaces one of another build") {
