@@ -44,13 +44,15 @@ class Follower {
     if (mapping_ != nullptr && info.st_ino == inode_ && info.st_dev == device_) return;
     if (info.st_size < static_cast<off_t>(sizeof(Mapping)) || !S_ISREG(info.st_mode)) return;
     bool may_write = true;
-    int fd = open(run_->options.segment.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY);
+    int fd = open(run_->options.segment.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
       // It can be read, and nothing can be asked of the helper.
       may_write = false;
-      fd = open(run_->options.segment.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+      fd = open(run_->options.segment.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     }
-    if (fd < 0 || fstat(fd, &info) != 0) {
+    // Looked at once more: it may be another file by now, one that is just being made, and to read beyond its end is the
+    // end of this process.
+    if (fd < 0 || fstat(fd, &info) != 0 || info.st_size < static_cast<off_t>(sizeof(Mapping)) || !S_ISREG(info.st_mode)) {
       if (fd >= 0) close(fd);
       return;
     }
