@@ -218,7 +218,11 @@ void unwatch() {
   clear();
 }
 
-void acknowledge() { notes.acknowledged.fetch_add(1); }
+// Never more than came: repeats are not counted, but the main thread hears of each of them, and what it had acknowledged in
+// advance would keep the third signal from ending the process.
+void acknowledge() {
+  if (notes.acknowledged.load() < notes.count.load()) notes.acknowledged.fetch_add(1);
+}
 
 void clear() {
   notes.count.store(0);
