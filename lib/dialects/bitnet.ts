@@ -6,7 +6,7 @@ import { cgroupDocument, cpuUsagePercent, hostDocument, memoryUsageMb } from './
 import { loadDocument } from './load-document.js';
 import { JSON_TYPE, OK, UNAVAILABLE } from './status-lines.js';
 import { EMPTY, jsonTemplate, LIVE, slot } from './template.js';
-import type { Details, Reply, Routes, View } from './view.js';
+import type { Details, Reply, Routes, StallView, View } from './view.js';
 
 /** `/health`, `/health/live`, `/health/ready` of BitNet.rs, with added keys that its clients ignore. */
 export const bitnetHealth: Routes = {
@@ -117,11 +117,12 @@ function eventLoop({ loop, verdict }: View, details: Details): object {
     ...finite('stall_count', loop.stallCount),
     ...finite('stall_total_ms', loop.stallTotalMs),
     ...finite('utilization', loop.utilization),
-    ...(details === 'full' && loop.lastStall !== null ? { last_stall: stall(loop.lastStall) } : {}),
+    ...(details === 'full' && loop.lastStall !== null ? { last_stall: stallDocument(loop.lastStall) } : {}),
   };
 }
 
-function stall(report: NonNullable<View['loop']['lastStall']>): object {
+/** A stall as the document and the log have it: a line of text for each frame. */
+export function stallDocument(report: StallView): object {
   return {
     at: timestamp(report.atUnixMs),
     busy_ms: Math.round(report.busyMs),

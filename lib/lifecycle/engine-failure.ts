@@ -36,7 +36,9 @@ export function createEngineFailureWatch(ports: EngineFailurePorts): (finding: E
     if (failed !== null || ports.isEnding()) return;
     failed = finding;
     const failure = failureOf(finding, ports.describe());
-    ports.log('error', { ...failure }, 'engine failure');
+    // Flat, since console shows nothing of what is nested deeper.
+    const { engine, ...fields } = failure;
+    ports.log('error', { ...fields, ...engine }, 'engine failure');
     ports.emit(failure);
     if (ports.config.onEngineFailure !== 'shutdown') return;
     ports.endRequests(failure.message);

@@ -3,6 +3,7 @@ import { parentPort, type TransferListItem, workerData } from 'node:worker_threa
 import { createLoadReader } from '../admission/load-block.js';
 import { createAgent } from '../agent/client.js';
 import type { AdminConfig } from '../config/admin.js';
+import { stallDocument } from '../dialects/bitnet.js';
 import { createEngineJudge } from '../engine/judge.js';
 import { InferenceHealthError } from '../errors.js';
 import { createProbeHistogram } from '../metrics/probe-histogram.js';
@@ -114,7 +115,7 @@ const watchStall = createStallWatch({
   afterMs: config.stallStackAfterMs,
   onStall(stall) {
     evaluator.setLastStall(stall);
-    log('warn', { stall }, `main thread blocked for ${Math.round(stall.busyMs)} ms`);
+    log('warn', { stall: stallDocument(stall) }, `main thread blocked for ${Math.round(stall.busyMs)} ms`);
     send({ type: 'stall', stall });
   },
   onEnd: (ms) =>
