@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { tinyGguf } from '../../examples/llama/tiny-gguf.mjs';
 import { until } from '../helpers/package.js';
 import { type Engine, HAS_ENGINE, withEngine, withModel } from './helpers.js';
+
+vi.setConfig({ testTimeout: 90_000 });
 
 interface Frame {
   readonly seq: number;

@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { killEngine, stopEngine } from '../../scripts/lib/llama/proofs.mjs';
 import { withServer } from '../../scripts/lib/llama/server.mjs';
 import { HAS_ENGINE } from './helpers.js';
+
+vi.setConfig({ testTimeout: 90_000 });
 
 // `npm run proof -- llama` has the limits of the issue; here a busy machine may take as long as Dynamo's documents allow.
 describe.runIf(HAS_ENGINE)('examples/llama.mjs', () => {

@@ -7,8 +7,7 @@ import { startEngine } from '../../../examples/llama/engine-client.mjs';
 import { tinyGguf } from '../../../examples/llama/tiny-gguf.mjs';
 import { sleep } from './server.mjs';
 
-const requests = Number(process.argv[2]);
-const ROUNDS = 3;
+const [requests, rounds] = process.argv.slice(2).map(Number);
 // Listener leaks and anything else that Node wonders about.
 let warnings = 0;
 process.on('warning', () => {
@@ -32,7 +31,7 @@ const waits = [];
 /** From the first cancel to the last end. */
 const allMs = [];
 const heapMb = [];
-for (let round = 0; round < ROUNDS; round += 1) {
+for (let round = 0; round < rounds; round += 1) {
   const ended = new Map();
   const onEnd = ({ id, atMs }) => ended.set(id, atMs);
   engine.events.on('ended', onEnd);

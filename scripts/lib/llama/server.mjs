@@ -63,7 +63,7 @@ async function start(env, nodeOptions) {
   const [, app, probes, engine] = /app on port (\d+), probes on port (\d+), engine (\d+)/.exec(line[0]) ?? [];
   if (engine === undefined) throw new Error(`the example did not start: ${line[0]}${stderr}`);
   const probe = (path) => get(Number(probes), path);
-  await timeUntil(async () => (await probe('/readyz')).status === 200, 20_000, 'the example is ready');
+  await timeUntil(async () => (await probe('/readyz')).status === 200, 45_000, 'the example is ready');
   return {
     pid: child.pid,
     app: Number(app),
