@@ -1,5 +1,7 @@
 import { createLoadControl } from '../admission/load-control.js';
+import { rejectUnknown } from '../config/keys.js';
 import { invalid } from '../config/values.js';
+import { DIALECT_NAMES } from '../dialects/index.js';
 import { InferenceHealthError } from '../errors.js';
 import { createMetricsRoute } from '../metrics/route.js';
 import { monoMs } from '../native/clock.js';
@@ -106,6 +108,9 @@ export function createHandle(service: Service, { listeners, engine, admin }: Sta
     },
     share: () => service.share,
     handler(options = {}) {
+      rejectUnknown('option of handler', options, ['dialect', 'details']);
+      if (options.dialect !== undefined && !DIALECT_NAMES.includes(options.dialect))
+        throw invalid('handler: dialect', DIALECT_NAMES.join(' or '), options.dialect);
       const metrics = createMetricsRoute(service.renderMetrics);
       const { liveMode, listeners: own } = service.config;
       return createHandler({

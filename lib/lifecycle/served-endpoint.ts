@@ -1,3 +1,4 @@
+import { rejectUnknown } from '../config/keys.js';
 import { invalid } from '../config/values.js';
 import { InferenceHealthError } from '../errors.js';
 import type { StatusEvent } from '../status/events.js';
@@ -20,6 +21,8 @@ export interface EndpointPorts extends Omit<ServePorts, 'answered'> {
   declare(name: string): void;
   now(): number;
 }
+
+const SERVE_KEYS = ['ready', 'deadlineMs', 'escalateMs', 'canaryPayload', 'onDisconnect'];
 
 /** One handle a name, however often it is asked for: a second `health.endpoint(name)` must not unready the first. */
 export function createEndpoints(ports: EndpointPorts): (name: string) => EndpointHandle {
@@ -44,6 +47,7 @@ function createEndpoint(name: string, ports: EndpointPorts): EndpointHandle {
       options: ServeOptions = {},
     ): ServedEndpoint<Request, Frame> {
       if (typeof handler !== 'function') throw invalid(`endpoint ${name}: handler`, 'a function', handler);
+      rejectUnknown(`option of endpoint ${name}`, options, SERVE_KEYS);
       if (served !== null) {
         throw new InferenceHealthError(
           'ERR_CONFIG_INVALID',
