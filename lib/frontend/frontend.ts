@@ -130,8 +130,8 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     isChat: boolean,
   ): Promise<void> {
     const { headers } = request;
-    const parsed = parseCompletion(await readJson(request, maxBodyBytes), isChat);
-    const bytes = Number(headers['content-length'] ?? 0);
+    const { value, bytes } = await readJson(request, maxBodyBytes);
+    const parsed = parseCompletion(value, isChat);
     const given = { id: requestIdOf(headers, MAX_ID), request: parsed, traceparent: traceparentOf(headers) };
     requests.run(given, bytes, response);
   }

@@ -10,8 +10,14 @@ export class BodyError extends Error {
   }
 }
 
+export interface JsonBody {
+  readonly value: unknown;
+  /** As received: a chunked body says nothing of its size beforehand. */
+  readonly bytes: number;
+}
+
 /** @throws BodyError 400 for what is not JSON, 413 above `maxBytes` */
-export function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+export function readJson(request: IncomingMessage, maxBytes: number): Promise<JsonBody> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -24,7 +30,7 @@ export function readJson(request: IncomingMessage, maxBytes: number): Promise<un
     });
     request.on('end', () => {
       try {
-        resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
+        resolve({ value: JSON.parse(Buffer.concat(chunks).toString('utf8')), bytes: size });
       } catch (error) {
         reject(new BodyError(400, `the body is not JSON: ${(error as Error).message}`));
       }

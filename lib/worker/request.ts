@@ -138,6 +138,12 @@ function messageText(content: unknown, where: string): string {
 
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value) ?? String(value);
+  // JSON.parse takes what is nested deeper than JSON.stringify can go.
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    return 'something deeply nested';
+  }
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -98,9 +98,9 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     const gone = new AbortController();
     // 'close' comes after a whole answer too; nothing is left to abort then.
     response.on('close', () => gone.abort());
-    const parsed = parseCompletion(await readJson(request, maxBodyBytes), isChat);
+    const { value, bytes } = await readJson(request, maxBodyBytes);
+    const parsed = parseCompletion(value, isChat);
     const id = requestIdOf(request.headers);
-    const bytes = Number(request.headers['content-length'] ?? 0);
     const call = { engine, endpoint, request: parsed, id, bytes, signal: gone.signal };
     const wantsFrames = request.headers.accept === FRAMES_TYPE;
     await (wantsFrames ? answerFrames(call, response) : answerOpenAi(call, response));
