@@ -22,6 +22,8 @@ export interface EjectorOptions {
   readonly rateDeviations?: number;
   readonly rateMinHosts?: number;
   readonly rateMinSamples?: number;
+  /** Fewer failures within `windowMs` make no outlier. Default 3. */
+  readonly rateMinFailures?: number;
 }
 
 export type EjectorSettings = Required<EjectorOptions>;
@@ -41,6 +43,7 @@ export function settings(options: EjectorOptions): EjectorSettings {
     rateDeviations: 1.9,
     rateMinHosts: 5,
     rateMinSamples: 20,
+    rateMinFailures: 3,
     ...options,
   };
 }
@@ -76,6 +79,7 @@ export interface Record {
   isTrial(atMs: number): boolean;
   isSuspicious(atMs: number): boolean;
   successRate(atMs: number, minSamples: number): number | null;
+  recentFailures(atMs: number): number;
   candidate(
     atMs: number,
     isPanic: boolean,
@@ -205,6 +209,10 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
     successRate(atMs, minSamples) {
       turn(atMs);
       return samples() < minSamples ? null : (half.good + previous.good) / samples();
+    },
+    recentFailures(atMs) {
+      turn(atMs);
+      return half.bad + previous.bad;
     },
     candidate: (atMs, isPanic) => ({
       ref,

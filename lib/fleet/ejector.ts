@@ -86,6 +86,8 @@ export function createEjector(options: EjectorOptions = {}): Ejector {
     if (own === null || rates.length < config.rateMinHosts) return false;
     const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
     const variance = rates.reduce((sum, rate) => sum + (rate - mean) ** 2, 0) / rates.length;
+    // Among others that are perfect a single failure already lies any number of deviations away.
+    if (record.recentFailures(atMs) < config.rateMinFailures) return false;
     return own < mean - config.rateDeviations * Math.sqrt(variance) && own < mean;
   }
 

@@ -51,8 +51,10 @@ export function createRetryBudget(options: RetryBudgetOptions = {}): RetryBudget
       earned += deposits[i] ?? 0;
       spent += withdrawals[i] ?? 0;
     }
-    // A pool that has just begun has not had its seconds yet, but one of them it may spend in advance.
-    const seconds = Math.min(windowMs, atMs - (firstMs ?? atMs) + 1000) / 1000;
+    // As long as withdrawals are remembered, and no longer: the oldest slice goes as a whole. A pool that has just begun has
+    // not had its seconds yet, but one of them it may spend in advance.
+    const sinceMs = Math.max((firstMs ?? atMs) - 1000, (lastSlice - SLICES + 1) * sliceMs);
+    const seconds = Math.max(0, atMs - sinceMs) / 1000;
     return earned * ratio + minPerSecond * seconds - spent;
   }
 

@@ -123,6 +123,17 @@ describe('the ejector', () => {
     expect(ejector.view(3000).ejected).toBe(1);
   });
 
+  it('does not take one failure for an outlier because all the others are perfect', () => {
+    const { ejector, send, times } = pool(6);
+    times(6, (worker) => times(25, (i) => send(worker, 'success', i)));
+    send(0, 'reset', 30);
+    send(0, 'reset', 31);
+    expect(ejector.isEjected(ref(0), 32)).toBe(false);
+    send(0, 'success', 33);
+    send(0, 'reset', 34);
+    expect(ejector.isEjected(ref(0), 35)).toBe(true);
+  });
+
   it('uses everybody when half of the workers are gone for other reasons', () => {
     const { ejector } = pool(6);
     ejector.strike(ref(0), 0, 1);

@@ -2,7 +2,7 @@
 
 import type { Frontend } from './frontend.js';
 import type { Fault } from './scenario.js';
-import { count } from './stats.js';
+import { count, note } from './stats.js';
 import type { SimWorker } from './worker.js';
 import type { World } from './world.js';
 
@@ -30,6 +30,7 @@ export function createFaults(world: World, frontends: readonly Frontend[]): Faul
   function notice(kind: string, worker: SimWorker): void {
     const unaware = new Set(frontends.filter((frontend) => frontend.prefers(worker.ref)));
     if (unaware.size === 0) return;
+    count(stats.started, kind, unaware.size);
     pending.push({ kind, worker, incarnation: worker.ref.incarnation, sinceMs: kernel.nowMs, unaware });
   }
 
@@ -174,7 +175,7 @@ export function createFaults(world: World, frontends: readonly Frontend[]): Faul
         for (const frontend of each.unaware) {
           if (frontend.prefers({ worker: each.worker.name, incarnation: each.incarnation })) continue;
           each.unaware.delete(frontend);
-          (stats.detections[each.kind] ??= []).push(kernel.nowMs - each.sinceMs);
+          note(stats.detections, each.kind, kernel.nowMs - each.sinceMs);
         }
       pending = pending.filter(({ unaware }) => unaware.size > 0);
     },

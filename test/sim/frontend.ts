@@ -4,7 +4,7 @@
  */
 import type { Candidate, Generation } from '../../lib/fleet/ejector.js';
 import type { CacheEffect, CacheEvent } from '../../lib/fleet/instance-cache.js';
-import type { Permit } from '../../lib/fleet/load-view.js';
+import type { Permit, WorkerLoad } from '../../lib/fleet/load-view.js';
 import type { LogicalRequest, RequestOutput } from '../../lib/fleet/logical-request.js';
 import { outcomeClass } from '../../lib/fleet/migratable.js';
 import type { MigrationEffect } from '../../lib/fleet/migrator-types.js';
@@ -70,8 +70,19 @@ interface Seen {
   /** Times its ejection began or ended. */
   turns: number;
   isOut: boolean;
+  /** When requests failed there. */
+  strikes: number[];
 }
 
+interface Cause {
+  readonly type: 'outcome' | 'strike' | 'poison' | 'removed' | 'nothing';
+  readonly worker: string;
+  readonly outcome?: Outcome;
+}
+
+const NOTHING_TOLD: Cause = { type: 'nothing', worker: '' };
+/** Failures further apart do not belong together. */
+const STRIKE_MEMORY_MS = 300_000;
 const HEALTH_POLL_MS = 100;
 const SIM_PATIENCE = { firstMs: 3000, nextMs: 1000 };
 
@@ -191,6 +202,7 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
         const { ref } = effect.instance;
         ejector.add(ref, actor.now());
         see(ref);
+        replaced(ref);
         if (effect.instance.state === 'draining') leaving(ref);
         return;
       }
@@ -201,11 +213,23 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
         ejector.remove(effect.instance.ref, actor.now());
         loadView.forget(effect.instance.ref);
         seen.delete(keyOf(effect.instance.ref));
-        watchEjections();
+        watchEjections({ type: 'removed', worker: effect.instance.ref.worker });
         return;
       case 'mass_removal':
         return;
     }
+  }
+
+  /** Another life of the same worker: what ran in the old one is gone, whether a reset has arrived or not. */
+  function replaced({ worker, incarnation }: WorkerRef): void {
+    for (const request of open)
+      for (const [choice, { attempts }] of request.choices.entries())
+        for (const [epoch, { ref }] of [...attempts])
+          if (ref.worker === worker && ref.incarnation !== incarnation)
+            handle(
+              request,
+              request.logical.step(choice, { type: 'failed', epoch, outcome: 'reset', ...stamp() }),
+            );
   }
 
   function leaving(ref: WorkerRef): void {
@@ -219,7 +243,7 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
     const known = seen.get(keyOf(ref));
     if (known !== undefined) return known;
     const health = machines.createWorkerHealth(actor.now());
-    const made: Seen = { ref, health, condition: 'alive', trials: 0, turns: 0, isOut: false };
+    const made: Seen = { ref, health, condition: 'alive', trials: 0, turns: 0, isOut: false, strikes: [] };
     seen.set(keyOf(ref), made);
     return made;
   }
@@ -245,7 +269,7 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
 
   function lose(ref: WorkerRef, atMs: number): void {
     ejector.strike(ref, atMs, random.next());
-    watchEjections();
+    watchEjections({ type: 'strike', worker: ref.worker });
     for (const request of open)
       for (const [choice, { attempts }] of request.choices.entries())
         for (const [epoch, attempt] of [...attempts])
@@ -262,8 +286,11 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
             );
   }
 
-  /** Follows each worker's ejection from outside. */
-  function watchEjections(): void {
+  /**
+   * Follows each worker's ejection from outside.
+   * @param cause what the ejector has just been told
+   */
+  function watchEjections(cause: Cause = NOTHING_TOLD): void {
     const atMs = actor.now();
     isEjectorTouched = true;
     for (const each of seen.values()) {
@@ -271,11 +298,29 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
       if (isOut === each.isOut) continue;
       each.isOut = isOut;
       each.turns += 1;
+      checkTurn(each, cause, atMs);
       if (!isOut) continue;
       stats.ejections += 1;
       const worker = world.workers.find(({ name }) => name === each.ref.worker);
       if (worker?.isWell === true && !world.isTouched(worker)) stats.falseEjections += 1;
     }
+  }
+
+  /** In by a success of its own or because the pool needs it, out by failures of its own and of late. */
+  function checkTurn({ ref, isOut, strikes }: Seen, { type, worker, outcome }: Cause, atMs: number): void {
+    const isOwn = worker === ref.worker;
+    const isRight = isOut
+      ? (type === 'outcome' || type === 'strike') && isOwn
+      : (type === 'outcome' && isOwn && outcome === 'success') || type === 'poison' || type === 'removed';
+    checks.check(18, isRight, () => `${keyOf(ref)} is ${isOut ? 'out' : 'in'} by ${type} of ${worker}`);
+    if (!isOut || type !== 'outcome') return;
+    let row = 0;
+    for (let next = atMs; row < strikes.length; row += 1) {
+      const before = strikes[strikes.length - 1 - row]!;
+      if (next - before > STRIKE_MEMORY_MS) break;
+      next = before;
+    }
+    checks.check(18, row >= 3, () => `${keyOf(ref)} is out by ${row} failures that belong together`);
   }
 
   // --- requests ---
@@ -391,7 +436,7 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
         stats.poison += 1;
         quarantine.add(`${entry.spec.seed}`, actor.now());
         for (const ref of effect.workers) ejector.forgive(ref);
-        watchEjections();
+        watchEjections({ type: 'poison', worker: '' });
         return;
       case 'end':
         return;
@@ -423,6 +468,7 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
       condition: seen.get(keyOf(ref))?.condition ?? ('alive' as const),
       cachedTokens: 0,
     }));
+    checkLoads(workers.map(({ load }) => load));
     const chosen = machines.route({ excluded, promptTokens: entry.spec.promptTokens }, workers, [
       random.next(),
       random.next(),
@@ -435,6 +481,22 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
     );
     chosenTrial = chosen.isTrial ? keyOf(chosen.ref) : null;
     return { type: 'picked', atMs, ref: chosen.ref, patience: SIM_PATIENCE } as const;
+  }
+
+  /** Of a worker that does not report, the load is what was sent there, or what others have. */
+  function checkLoads(loads: readonly WorkerLoad[]): void {
+    const stale = loads.filter(({ isStale }) => isStale);
+    if (stale.length === 0) return;
+    const fresh = loads.filter(({ isStale }) => !isStale).map(({ tokens }) => tokens);
+    const least = Math.min(...fresh, Number.MAX_VALUE);
+    for (const { tokens, inFlight } of stale) {
+      const isIdle = tokens === 0 && (inFlight > 0 || (fresh.length > 1 && least > 0));
+      checks.check(
+        28,
+        tokens < 1e6 && !isIdle,
+        () => `a silent worker with ${inFlight} in flight has a load of ${tokens}`,
+      );
+    }
   }
 
   function dispatch(
@@ -592,16 +654,17 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
     if (generation === null) return;
     watchEjections();
     const before = at?.isOut;
+    if (at !== undefined && outcomeClass(outcome).ejects) at.strikes = [...at.strikes, atMs].slice(-20);
     ejector.outcome(ref, generation, outcome, atMs, random.next());
-    if (at !== undefined && at.turns !== attempt.seenTurns)
+    const isOld = at !== undefined && at.turns !== attempt.seenTurns;
+    const isNeutral = !outcomeClass(outcome).ejects && outcome !== 'success';
+    if (at !== undefined && (isOld || isNeutral))
       checks.check(
         18,
         ejector.isEjected(ref, atMs) === before,
-        () => `${keyOf(ref)} turned by an outcome from before its last turn`,
+        () => `${keyOf(ref)} turned by ${outcome}${isOld ? ' from before its last turn' : ''}`,
       );
-    if (at !== undefined && !outcomeClass(outcome).ejects && outcome !== 'success')
-      checks.check(18, ejector.isEjected(ref, atMs) === before, () => `${keyOf(ref)} turned by ${outcome}`);
-    watchEjections();
+    watchEjections({ type: 'outcome', worker: ref.worker, outcome });
   }
 
   return {

@@ -27,6 +27,7 @@ export const INVARIANTS = {
   25: 'all gauges return to zero',
   26: 'a drain ends within its budget and cuts no stream that could move',
   27: 'goodput returns',
+  29: 'a worker is unready only after several failed canaries',
   28: 'an unknown load is neither idle nor full',
 } as const;
 export type InvariantNumber = keyof typeof INVARIANTS;

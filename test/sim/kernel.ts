@@ -26,6 +26,8 @@ export interface Actor {
   readonly life: number;
   readonly isUp: boolean;
   readonly isPaused: boolean;
+  /** Times it has been paused. */
+  readonly pauses: number;
   /** Its own clock. */
   now(): number;
   /** When its own clock will say so. */
@@ -105,6 +107,7 @@ export function createKernel(): Kernel {
     let life = 1;
     let isUp = true;
     let isPaused = false;
+    let pauses = 0;
     let backlog: (() => void)[] = [];
 
     const receive = (atMs: number, call: () => void): void => {
@@ -127,12 +130,16 @@ export function createKernel(): Kernel {
       get isPaused() {
         return isPaused;
       },
+      get pauses() {
+        return pauses;
+      },
       now: () => offsetMs + nowMs * rate,
       toVirtual: (localMs) => (localMs - offsetMs) / rate,
       after: (ms, call) => receive(nowMs + ms / rate, call),
       receive,
       pause() {
         isPaused = true;
+        pauses += 1;
       },
       resume() {
         isPaused = false;

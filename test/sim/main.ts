@@ -56,7 +56,7 @@ function one(seed: number): void {
   const started = performance.now();
   const { violation, events, checks, virtualMs, stats } = simulate(scenario, machines);
   const ms = performance.now() - started;
-  const { detections, unseen, ...counts } = stats;
+  const { detections: _detections, started: _started, unseen: _unseen, ...counts } = stats;
   console.log(
     `seed ${seed}: ${scenario.mode}, ${scenario.workers.length} workers, ${scenario.requests.length} requests`,
   );
@@ -90,6 +90,9 @@ async function many(countOf: number): Promise<void> {
     threads: Math.max(1, whole('threads', values.threads)),
   });
   const seconds = (performance.now() - started) / 1000;
+  // Of all threads: what the machine did for others meanwhile is not in it.
+  const { user, system } = process.cpuUsage();
+  const cpuMs = (user + system) / 1000 / Math.max(1, batch.scenarios);
   for (const { seed, violation } of batch.failed.slice(0, 20)) console.log(`seed ${seed}: ${violation}`);
   const { requests, finished, tokens, dispatches, migrations, hedges, planned, ejections, faults } =
     batch.stats;
@@ -111,7 +114,7 @@ async function many(countOf: number): Promise<void> {
   const failing = batch.failed.map(({ seed }) => seed);
   console.log(
     `${batch.scenarios} scenarios, ${failing.length} violations, failing seeds: ${failing.length === 0 ? 'none' : failing.slice(0, 50).join(' ')}, ` +
-      `${Math.round(batch.events / seconds)} events/s, ${Math.round((batch.scenarios / seconds) * 60)} scenarios/min`,
+      `${Math.round(batch.events / seconds)} events/s, ${Math.round((batch.scenarios / seconds) * 60)} scenarios/min, ${cpuMs.toFixed(1)} ms CPU each`,
   );
   process.exitCode = failing.length === 0 ? 0 : 1;
 }

@@ -20,6 +20,8 @@ export interface Network {
   createLane(from: Actor, to: Actor, isStream: boolean): Lane;
   /** A message on its own that may be lost, as on an event bus. */
   publish(from: Actor, to: Actor, call: () => void): void;
+  /** Whether a message may be lost now. */
+  readonly isLossy: boolean;
   close(from: string, to: string): void;
   open(from: string, to: string): void;
 }
@@ -69,6 +71,9 @@ export function createNetwork(kernel: Kernel, random: Prng, options: NetworkOpti
       if (closed.size > 0 && (closed.get(keyOf(from.name, to.name)) ?? 0) > 0) return;
       if (network.busLoss > 0 && random.chance(network.busLoss)) return;
       to.receive(kernel.nowMs + delayMs(), call);
+    },
+    get isLossy() {
+      return weather.loss > 0 || closed.size > 0;
     },
     close(from, to) {
       const key = keyOf(from, to);

@@ -102,6 +102,10 @@ export interface Profile {
   /** No client leaves, no deadline, no poison. */
   readonly isPlain?: boolean;
   readonly activeMs?: number;
+  /** Of faults, before a factor of 0.5 to 1.5. */
+  readonly durationsMs?: readonly number[];
+  /** None begins later. */
+  readonly faultsUntilMs?: number;
 }
 
 export function makeScenario(seed: number, profile: Profile = {}): Scenario {
@@ -204,8 +208,8 @@ function makeFaults(random: Prng, profile: Profile, activeMs: number, workers: n
     const kind = random.pick(kinds);
     return {
       kind,
-      atMs: random.between(300, activeMs),
-      durationMs: random.pick([50, 300, 1000, 3000, 6000]) * random.between(0.5, 1.5),
+      atMs: random.between(300, profile.faultsUntilMs ?? activeMs),
+      durationMs: random.pick(profile.durationsMs ?? [50, 300, 1000, 3000, 6000]) * random.between(0.5, 1.5),
       worker: random.int(0, workers - 1),
       peer: random.chance(0.7) ? ('frontend' as const) : ('store' as const),
       way: random.pick(['out', 'in', 'both'] as const),

@@ -7,7 +7,8 @@ export type MachineSet = 'ours' | MutantName | RivalName;
 
 export function machineSet(name: MachineSet): Partial<Machines> {
   if (name === 'ours') return {};
-  if (name in RIVALS) return RIVALS[name as RivalName].machines;
-  if (name in MUTANTS) return MUTANTS[name as MutantName].machines;
+  const found: { readonly machines: Partial<Machines> } | undefined =
+    RIVALS[name as RivalName] ?? MUTANTS[name as MutantName];
+  if (found !== undefined) return found.machines;
   throw new RangeError(`no machines called ${name}`);
 }

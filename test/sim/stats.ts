@@ -20,6 +20,8 @@ export interface Stats {
   faults: number;
   /** From a fault to the moment at which the router prefers others, by kind of fault, milliseconds. */
   detections: Record<string, number[]>;
+  /** Faults that frontends could notice, once for each frontend, by kind. */
+  started: Record<string, number>;
   /** Faults that ended before anyone saw them, by kind. */
   unseen: Record<string, number>;
 }
@@ -42,12 +44,19 @@ export function emptyStats(): Stats {
     probes: 0,
     faults: 0,
     detections: {},
+    started: {},
     unseen: {},
   };
 }
 
 export function count(record: Record<string, number>, key: string, by = 1): void {
   record[key] = (record[key] ?? 0) + by;
+}
+
+export function note(record: Record<string, number[]>, key: string, value: number): void {
+  const values = record[key];
+  if (values === undefined) record[key] = [value];
+  else values.push(value);
 }
 
 /** Adds `more` to `sum`. */
@@ -57,6 +66,8 @@ export function addStats(sum: Stats, more: Stats): void {
     if (typeof value === 'number') (sum[key] as number) += value;
   }
   for (const [key, value] of Object.entries(more.failed)) count(sum.failed, key, value);
+  for (const [key, value] of Object.entries(more.started)) count(sum.started, key, value);
   for (const [key, value] of Object.entries(more.unseen)) count(sum.unseen, key, value);
-  for (const [kind, times] of Object.entries(more.detections)) (sum.detections[kind] ??= []).push(...times);
+  for (const [kind, times] of Object.entries(more.detections))
+    for (const time of times) note(sum.detections, kind, time);
 }

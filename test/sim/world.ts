@@ -1,4 +1,5 @@
 /** What the parts of one simulated fleet share. */
+import { stepCanary } from '../../lib/canary/policy.js';
 import { createEjector, type Ejector } from '../../lib/fleet/ejector.js';
 import type { EjectorOptions } from '../../lib/fleet/ejector-record.js';
 import { createInstanceCache } from '../../lib/fleet/instance-cache.js';
@@ -8,6 +9,8 @@ import { createLogicalRequest } from '../../lib/fleet/logical-request.js';
 import { createRetryBudget } from '../../lib/fleet/retry-budget.js';
 import { route } from '../../lib/fleet/router.js';
 import { createWorkerHealth } from '../../lib/fleet/worker-health.js';
+import { stepDrain } from '../../lib/lifecycle/drain-machine.js';
+import type { Submit } from './engine.js';
 import type { Checks } from './invariants.js';
 import type { Actor, Kernel } from './kernel.js';
 import type { Network } from './network.js';
@@ -15,7 +18,7 @@ import type { Prng } from './prng.js';
 import type { Scenario } from './scenario.js';
 import type { Stats } from './stats.js';
 import type { Store } from './store.js';
-import type { BeaconMessage, SimWorker, Submit } from './worker.js';
+import type { BeaconMessage, SimWorker } from './worker.js';
 
 /** Shorter than in production, so that leases end within a scenario. */
 export const LEASE_TTL_MS = 3000;
@@ -31,10 +34,16 @@ export interface Machines {
   readonly createInstanceCache: typeof createInstanceCache;
   readonly stepLease: typeof stepLease;
   readonly route: typeof route;
+  readonly stepDrain: typeof stepDrain;
+  readonly stepCanary: typeof stepCanary;
   /** For mutants of the adapter: changes what is sent to a worker. */
   readonly onSubmit: (submit: Submit) => Submit;
   /** For mutants: the process ends when it loses its lease. */
   readonly diesWithLease: boolean;
+  /** For mutants: liveness is the same as readiness. */
+  readonly diesWithCanary: boolean;
+  /** For mutants: the first token of a canary decides. */
+  readonly isCanaryFirstToken: boolean;
   /** False: nothing is known of a worker but the outcomes of requests, as with rivals. */
   readonly hasBeacons: boolean;
 }
@@ -48,8 +57,12 @@ export const MACHINES: Machines = {
   createInstanceCache,
   stepLease,
   route,
+  stepDrain,
+  stepCanary,
   onSubmit: (submit) => submit,
   diesWithLease: false,
+  diesWithCanary: false,
+  isCanaryFirstToken: false,
   hasBeacons: true,
 };
 

@@ -1,0 +1,236 @@
+/** The engine of a worker: continuous batching with chunked prefill, KV blocks reserved at admission, one token a step. */
+import type { Outcome } from '../../lib/fleet/types.js';
+import type { Actor } from './kernel.js';
+import type { Lane } from './network.js';
+import type { RequestSpec, WorkerSpec } from './scenario.js';
+import { beginToy, bytesOf, END_TOKEN, nextToken, type ToyState } from './toy-engine.js';
+import type { World } from './world.js';
+
+/** What a worker sends back on the connection of one attempt. */
+export interface AttemptHandler {
+  progress(): void;
+  warmed(): void;
+  frame(seq: number, tokenId: number, bytes: Uint8Array): void;
+  finish(reason: 'stop' | 'length', length: number): void;
+  /** Also what the socket says: `reset`, `truncated`, `connect`. */
+  failed(outcome: Outcome, retryAfterMs?: number): void;
+}
+
+export interface Submit {
+  readonly request: RequestSpec;
+  readonly choice: number;
+  readonly incarnation: string;
+  readonly generated: Int32Array;
+  /** Generate nothing, only prefill. */
+  readonly isWarm: boolean;
+  /** For mutants of the replay contract: where the prompt ends, as the engine is told. */
+  readonly promptEnd?: number;
+}
+
+/** One submitted request while the engine has it. */
+export interface Job {
+  readonly submit: Submit;
+  readonly lane: Lane;
+  readonly handler: AttemptHandler;
+  readonly blocks: number;
+  state: ToyState | null;
+  prefillLeft: number;
+  length: number;
+  isCancelled: boolean;
+  isBegun: boolean;
+  /** The other side has said that it wants no more; here it may not have arrived. */
+  isAbandoned: boolean;
+}
+
+/** What a fault does to an engine; survives its process. */
+export interface EngineFaults {
+  slowness: number;
+  isHung: boolean;
+  failsWith: Outcome | null;
+  losesFinish: boolean;
+}
+
+export interface Engine {
+  readonly active: number;
+  readonly waiting: number;
+  readonly kvUsed: number;
+  readonly steps: number;
+  readonly scheduledTokens: number;
+  /** Prefill still to do and decode still expected. */
+  activeTokens(): number;
+  submit(job: Job): void;
+  cancel(job: Job): void;
+  /** After a hang. */
+  wake(): void;
+  jobs(): readonly Job[];
+}
+
+export interface EngineHooks {
+  onStep(): void;
+  /** A request has left. */
+  onEnd(job: Job): void;
+  onPoison(job: Job): void;
+}
+
+const KV_BLOCK_TOKENS = 16;
+const PREFILL_CHUNK = 64;
+
+export function blocksOf({ promptTokens, maxTokens }: RequestSpec): number {
+  return Math.ceil((promptTokens + maxTokens) / KV_BLOCK_TOKENS);
+}
+
+export function createEngine(
+  { checks }: World,
+  actor: Actor,
+  spec: WorkerSpec,
+  faults: EngineFaults,
+  hooks: EngineHooks,
+): Engine {
+  let running: Job[] = [];
+  let waiting: Job[] = [];
+  let steps = 0;
+  let scheduledTokens = 0;
+  let kvUsed = 0;
+  let isStepping = false;
+  let isStuck = false;
+
+  function admit(): void {
+    while (waiting.length > 0 && running.length < spec.maxRunning) {
+      const next = waiting[0]!;
+      if (kvUsed + next.blocks > spec.kvBlocks) return;
+      waiting.shift();
+      kvUsed += next.blocks;
+      next.isBegun = true;
+      running.push(next);
+    }
+  }
+
+  function beginStep(): void {
+    if (isStepping || running.length + waiting.length === 0) return;
+    if (faults.isHung) {
+      isStuck = true;
+      return;
+    }
+    admit();
+    let prefill = 0;
+    for (const job of running) {
+      if (job.prefillLeft === 0) continue;
+      const chunk = Math.min(job.prefillLeft, PREFILL_CHUNK - prefill);
+      job.prefillLeft -= chunk;
+      prefill += chunk;
+      if (job.submit.request.isPoison && !job.submit.isWarm) {
+        hooks.onPoison(job);
+        return;
+      }
+    }
+    scheduledTokens += prefill + running.length;
+    isStepping = true;
+    const decodeMs = spec.stepMs * (1 + running.length / 32);
+    actor.after((decodeMs + prefill / spec.prefillTokensPerMs) * faults.slowness, endStep);
+  }
+
+  function endStep(): void {
+    if (faults.isHung) {
+      isStuck = true;
+      return;
+    }
+    isStepping = false;
+    steps += 1;
+    for (const job of running.slice()) {
+      if (job.isCancelled) end(job);
+      else if (job.prefillLeft > 0) job.lane.send(() => job.handler.progress());
+      else advance(job);
+    }
+    check();
+    hooks.onStep();
+    beginStep();
+  }
+
+  function advance(job: Job): void {
+    const { submit, handler, lane } = job;
+    const { request, promptEnd } = submit;
+    const { failsWith } = faults;
+    if (failsWith !== null) {
+      end(job);
+      lane.send(() => handler.failed(failsWith));
+      return;
+    }
+    if (submit.isWarm) {
+      end(job);
+      lane.send(() => handler.warmed());
+      return;
+    }
+    job.state ??= {
+      ...beginToy(request.seed, submit.choice, request.promptTokens, submit.generated),
+      ...(promptEnd === undefined ? {} : { promptEnd }),
+    };
+    const token = nextToken(job.state);
+    const seq = job.length++;
+    const bytes = bytesOf(token);
+    lane.send(() => handler.frame(seq, token, bytes));
+    const isEnd = token === END_TOKEN;
+    if (!isEnd && job.length < request.maxTokens) return;
+    end(job);
+    const { length } = job;
+    if (faults.losesFinish) lane.send(() => handler.failed('truncated'));
+    else lane.send(() => handler.finish(isEnd ? 'stop' : 'length', length));
+  }
+
+  function end(job: Job): void {
+    if (job.isBegun) kvUsed -= job.blocks;
+    running = running.filter((other) => other !== job);
+    waiting = waiting.filter((other) => other !== job);
+    hooks.onEnd(job);
+  }
+
+  function check(): void {
+    checks.passed(2);
+    let sum = 0;
+    for (const { blocks, isCancelled, submit } of running) {
+      sum += blocks;
+      if (isCancelled) checks.check(5, false, () => `${submit.request.id} still runs at ${spec.name}`);
+    }
+    if (sum !== kvUsed || kvUsed > spec.kvBlocks)
+      checks.check(8, false, () => `${spec.name}: ${kvUsed} blocks reserved, ${sum} in use`);
+  }
+
+  return {
+    get active() {
+      return running.length + waiting.length;
+    },
+    get waiting() {
+      return waiting.length;
+    },
+    get kvUsed() {
+      return kvUsed;
+    },
+    get steps() {
+      return steps;
+    },
+    get scheduledTokens() {
+      return scheduledTokens;
+    },
+    activeTokens() {
+      let sum = 0;
+      for (const list of [running, waiting])
+        for (const { prefillLeft, submit, length } of list)
+          sum += prefillLeft + Math.max(0, submit.request.maxTokens - length);
+      return sum;
+    },
+    submit(job) {
+      waiting.push(job);
+      if (!isStuck) beginStep();
+    },
+    cancel(job) {
+      job.isCancelled = true;
+      if (!job.isBegun) end(job);
+    },
+    wake() {
+      if (!isStuck) return;
+      isStuck = false;
+      if (isStepping) endStep();
+      else beginStep();
+    },
+    jobs: () => [...running, ...waiting],
+  };
+}
