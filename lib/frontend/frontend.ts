@@ -10,9 +10,10 @@ import { BodyError, readJson, sendError, sendJson } from '../worker/http-body.js
 import { modelsBody } from '../worker/openai.js';
 import { BadRequest, parseCompletion } from '../worker/request.js';
 import { createGate } from './gate.js';
+import type { MemberView } from './member-view.js';
 import { createFrontendMetrics } from './metrics.js';
 import type { Frontend, FrontendOptions } from './options.js';
-import { createWorkerPool, type MemberView } from './pool.js';
+import { createWorkerPool } from './pool.js';
 import { createRequests } from './requests.js';
 
 export type { Frontend, FrontendOptions } from './options.js';

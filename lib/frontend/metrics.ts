@@ -1,7 +1,7 @@
 /** What a frontend counts, as Prometheus text. Labels come from the configuration and from our own words alone. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { PREFIX } from '../metrics/family.js';
-import type { MemberView } from './pool.js';
+import type { MemberView } from './member-view.js';
 
 export interface FrontendMetrics {
   readonly contentType: string;

@@ -4,7 +4,7 @@ import type { PoolAdmissionOptions } from '../fleet/admission/admission.js';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import type { MigrationLimits } from '../fleet/migrator-types.js';
 import type { Health } from '../lifecycle/health.js';
-import type { MemberView } from './pool.js';
+import type { MemberView } from './member-view.js';
 
 export interface FrontendOptions {
   /** `http://host:port` of each worker. */

@@ -9,6 +9,7 @@ import type { Outcome, WorkerRef } from '../fleet/types.js';
 import { createWorkerHealth, type WorkerCondition, type WorkerHealth } from '../fleet/worker-health.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
 import { type BeaconReader, readBeacons } from './beacon-reader.js';
+import type { MemberView } from './member-view.js';
 
 export interface PoolPorts {
   now(): number;
@@ -37,19 +38,6 @@ export interface Reservation {
   explain(outcome: Outcome): Outcome;
   /** Null: nothing was sent. */
   release(outcome: Outcome | null): void;
-}
-
-export interface MemberView {
-  readonly url: string;
-  readonly ref: WorkerRef | null;
-  readonly model: string | null;
-  readonly condition: WorkerCondition | 'unknown';
-  readonly state: 'serving' | 'draining' | 'gone';
-  readonly isEjected: boolean;
-  /** Above its thresholds. */
-  readonly isBusy: boolean;
-  readonly load: number;
-  readonly inFlight: number;
 }
 
 export interface WorkerPool {
