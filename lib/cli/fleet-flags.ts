@@ -58,7 +58,8 @@ function parseFlag(name: string, kind: Kind, text: string): unknown {
 export function fleetHelp(command: string, intro: string, flags: readonly FleetFlag[]): string {
   const rows = flags.map(({ flag, placeholder, meaning, variable }) => {
     const name = `  ${flag} ${placeholder}`;
-    return `${name.padEnd(44)}${meaning}${variable === undefined ? '' : ` [${variable}]`}`;
+    const line = `${name.padEnd(44)}${meaning}`;
+    return variable === undefined ? line : `${line}\n${' '.repeat(44)}[${variable}]`;
   });
   return `Usage: inference-health ${command} [options]
 

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { startToy, stream } from '../frontend/fleet.js';
 import { until } from '../helpers/package.js';
-import { withProgram } from '../helpers/program.js';
+import { CLI, run, withProgram } from '../helpers/program.js';
 import { HAS_ENGINE, withModel } from '../llama/helpers.js';
 
-const CLI = [process.execPath, 'dist/cjs/cli/main.js'];
 const URL_LINE = /"url":"(http:[^"]+)","probes":\["(http:[^"]+)"\]/;
 
 /** Exit code and last line of standard error of a command that cannot start. */
@@ -14,6 +13,13 @@ async function fails(args: readonly string[], env: Record<string, string> = {}):
     return [code, program.stderr()];
   });
 }
+
+it.each(['worker', 'frontend'])('the help of %s fits a terminal', async (command) => {
+  const { code, stdout } = await run([...CLI, command, '--help']);
+  expect(code).toBe(0);
+  expect(stdout).toContain('--http-port N');
+  expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+});
 
 describe('the command frontend', () => {
   it('drains at SIGTERM: what runs finishes, what comes is refused, exit 0', async () => {
