@@ -4,7 +4,7 @@
  * The wait in front of the limit would say the wrong thing: it grows as the limit falls. See docs/fleet/admission.md.
  */
 export interface AdaptiveLimitOptions {
-  /** Wait in a worker that is aimed at, milliseconds. Default 100: 5 % of a time to first token of 2 s. */
+  /** Wait in a worker that is aimed at, milliseconds. Default 50, found by simulation for a time to first token of 2 s. */
   readonly targetMs?: number;
   /** Time between tokens that is aimed at, milliseconds. Default Infinity: it does not count. */
   readonly interTokenMs?: number;
@@ -14,7 +14,7 @@ export interface AdaptiveLimitOptions {
   readonly maxTokens?: number;
   /** Default 32 768. */
   readonly initialTokens?: number;
-  /** Growth of a step, tokens: one largest prefill. Default 2048. */
+  /** Least growth, tokens: one largest prefill. Default 2048. Large limits grow by a share instead. */
   readonly headroomTokens?: number;
 }
 
@@ -35,10 +35,12 @@ export interface Observed {
 /** Weight of the new value, once a second. */
 const NEW = 0.2;
 const WORST = 0.5;
+/** Least growth as a share of the limit: 5 % a second. By tokens alone a limit of 32 768 needs minutes for a larger pool. */
+const GROWTH = 0.25;
 
 export function initialLimit(options: AdaptiveLimitOptions = {}): AdaptiveLimit {
   const settings = {
-    targetMs: 100,
+    targetMs: 50,
     interTokenMs: Number.POSITIVE_INFINITY,
     minTokens: 2048,
     maxTokens: 10_000_000,
@@ -60,6 +62,7 @@ export function stepLimit(limit: AdaptiveLimit, observed: Observed): AdaptiveLim
   const gradient = Math.min(1, Math.max(WORST, Math.min(...ratios)));
   // A limit that is not used says nothing about whether it could be higher.
   if (gradient === 1 && observed.inFlightTokens < tokens / 2) return limit;
-  const next = (1 - NEW) * tokens + NEW * (gradient * tokens + options.headroomTokens);
+  const headroom = Math.max(options.headroomTokens, GROWTH * tokens);
+  const next = (1 - NEW) * tokens + NEW * (gradient * tokens + headroom);
   return { ...limit, tokens: Math.min(options.maxTokens, Math.max(options.minTokens, next)) };
 }

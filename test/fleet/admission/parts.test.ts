@@ -11,8 +11,10 @@ describe('the adaptive limit', () => {
   const limit = initialLimit({ initialTokens: 10_000, minTokens: 5000, maxTokens: 20_000, interTokenMs: 50 });
   const seen = { waitMs: 10, interTokenMs: 20, inFlightTokens: 9000 };
 
-  it('grows by a fifth of the headroom while nobody waits in the workers', () => {
-    expect(stepLimit(limit, seen).tokens).toBeCloseTo(10_000 + 0.2 * 2048);
+  it('grows by a twentieth, or a fifth of the headroom, while nobody waits in the workers', () => {
+    expect(stepLimit(limit, seen).tokens).toBeCloseTo(10_500);
+    const small = { ...limit, tokens: 6000 };
+    expect(stepLimit(small, seen).tokens).toBeCloseTo(6000 + 0.2 * 2048);
   });
 
   it('does not grow while it is not half used', () => {
@@ -24,7 +26,7 @@ describe('the adaptive limit', () => {
   });
 
   it('falls when workers let requests wait, and when tokens come too slowly', () => {
-    const falls = 0.8 * 10_000 + 0.2 * (0.5 * 10_000 + 2048);
+    const falls = 0.8 * 10_000 + 0.2 * (0.5 * 10_000 + 2500);
     expect(stepLimit(limit, { ...seen, waitMs: 1000 }).tokens).toBeCloseTo(falls);
     expect(stepLimit(limit, { ...seen, interTokenMs: 100 }).tokens).toBeCloseTo(falls);
   });
