@@ -23,6 +23,7 @@ const order = [
   'start',
   'host-sample',
   'token-path',
+  'pool-admission',
   'cancel',
   'overhead',
   'gpu-fault',
