@@ -20,7 +20,13 @@ export function createBeacons(beacon: () => WorkerBeacon): Beacons {
 
   function send(): void {
     if (readers.size === 0) return;
-    const line = `${JSON.stringify(beacon())}\n`;
+    let line: string;
+    try {
+      line = `${JSON.stringify(beacon())}\n`;
+    } catch {
+      // An engine that cannot say how it is is silent for the frontends, which know what to think of that.
+      return;
+    }
     for (const reader of readers) {
       if (reader.writableLength > MAX_BEHIND) reader.destroy();
       else reader.write(line);

@@ -16,6 +16,8 @@ export interface WorkerCall {
   readonly id: string;
   readonly bytes: number;
   readonly signal: AbortSignal;
+  /** What went wrong in full, where the client is told less. */
+  report(error: unknown): void;
 }
 
 export async function answerFrames(call: WorkerCall, response: ServerResponse): Promise<void> {
@@ -35,9 +37,9 @@ export async function answerFrames(call: WorkerCall, response: ServerResponse): 
     }
     response.end(encodeFrame({ type: 'finish', reason: reasonOf(request, length), length }));
   } catch (error) {
-    const outcome = outcomeOf(error);
+    if (!isMeant(error)) call.report(error);
     if (!response.headersSent) return refuse(response, error);
-    response.end(encodeFrame({ type: 'error', outcome, message: messageOf(error) }));
+    response.end(encodeFrame({ type: 'error', outcome: outcomeOf(error), message: messageOf(error) }));
   }
 }
 
@@ -85,6 +87,7 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
     await Promise.all(Array.from({ length: request.choices }, (_, index) => choice(index)));
   } catch (error) {
     failed.abort();
+    if (!isMeant(error)) call.report(error);
     if (!response.headersSent) return refuse(response, error);
     // An answer that ended without a word would be taken for a whole one.
     response.end(events?.error({ status: 500, type: 'server_error', message: messageOf(error) }));
@@ -140,7 +143,18 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/**
+ * What a client may read: errors of this package, and those that an engine has given an outcome, were written for it. Any
+ * other text may name paths and addresses; it goes to the log alone.
+ */
+function isMeant(error: unknown): boolean {
+  const { code, outcome } = (error ?? {}) as { code?: unknown; outcome?: unknown };
+  return typeof outcome === 'string' || (typeof code === 'string' && code in OUTCOMES);
+}
+
+function messageOf(error: unknown): string {
+  return isMeant(error) && error instanceof Error ? error.message : 'the engine failed';
+}
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = {
   ERR_OVERLOADED: 'overloaded',

@@ -66,6 +66,11 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   health.on('drain', beacons.send);
   health.on('status', beacons.send);
 
+  function report(id: string, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    options.logger?.error({ request: id, error: text }, 'the engine failed a request');
+  }
+
   const server = createServer((request, response) => {
     route(request, response).catch((error: unknown) => fail(response, error));
   });
@@ -101,7 +106,15 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     const { value, bytes } = await readJson(request, maxBodyBytes);
     const parsed = parseCompletion(value, isChat);
     const id = requestIdOf(request.headers);
-    const call = { engine, endpoint, request: parsed, id, bytes, signal: gone.signal };
+    const call = {
+      engine,
+      endpoint,
+      request: parsed,
+      id,
+      bytes,
+      signal: gone.signal,
+      report: (error: unknown) => report(id, error),
+    };
     const wantsFrames = request.headers.accept === FRAMES_TYPE;
     await (wantsFrames ? answerFrames(call, response) : answerOpenAi(call, response));
   }

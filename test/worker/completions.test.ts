@@ -15,8 +15,14 @@ afterEach(() => {
 /** A server whose every request has these choices, each with its own frames; resolves with how the answers ended. */
 async function serve(
   choices: readonly ((signal: AbortSignal) => AsyncGenerator<TokenFrame>)[],
-): Promise<{ readonly port: number; readonly answered: Promise<void>; readonly errors: unknown[] }> {
+): Promise<{
+  readonly port: number;
+  readonly answered: Promise<void>;
+  readonly errors: unknown[];
+  readonly reported: unknown[];
+}> {
   const errors: unknown[] = [];
+  const reported: unknown[] = [];
   const engine: Engine = {
     model: 'toy',
     prompt: () => ({ tokens: 1, ids: null }),
@@ -34,15 +40,24 @@ async function serve(
   const answered = new Promise<void>((resolve) => {
     isAnswered = resolve;
   });
+  const report = (error: unknown) => reported.push(error);
   const own = createServer((_request, response) => {
     response.on('error', (error) => errors.push(error));
     const signal = new AbortController().signal;
-    const call = { engine, endpoint, request: parseCompletion(body, false), id: 'r', bytes: 0, signal };
+    const call = {
+      engine,
+      endpoint,
+      request: parseCompletion(body, false),
+      id: 'r',
+      bytes: 0,
+      signal,
+      report,
+    };
     void answerOpenAi(call, response).finally(isAnswered);
   });
   server = own;
   await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve));
-  return { port: (own.address() as AddressInfo).port, answered, errors };
+  return { port: (own.address() as AddressInfo).port, answered, errors, reported };
 }
 
 const token = (seq: number, bytes: number): TokenFrame => ({
@@ -86,5 +101,33 @@ describe('an answer with several choices', () => {
     await sleep(20);
     client.destroy();
     expect(errors).toEqual([]);
+  });
+});
+
+describe('an engine that fails', () => {
+  it('tells the log what is wrong in full, and the client only that it failed', async () => {
+    const { port, reported } = await serve([
+      // biome-ignore lint/correctness/useYield: it fails before its first token
+      async function* () {
+        throw new Error("ENOENT: open '/srv/models/secret.gguf'");
+      },
+    ]);
+    const response = await fetch(`http://127.0.0.1:${port}/`);
+    expect(response.status).toBe(500);
+    const { error } = (await response.json()) as { error: { message: string } };
+    expect(error.message).toBe('the engine failed');
+    expect(String(reported[0])).toContain('secret.gguf');
+  });
+
+  it('passes on what the engine meant for the client', async () => {
+    const { port, reported } = await serve([
+      // biome-ignore lint/correctness/useYield: it fails before its first token
+      async function* () {
+        throw Object.assign(new Error('the prompt has too many images'), { outcome: 'invalid' });
+      },
+    ]);
+    const response = await fetch(`http://127.0.0.1:${port}/`);
+    expect(await response.text()).toContain('too many images');
+    expect(reported).toEqual([]);
   });
 });
