@@ -74,6 +74,7 @@ export interface EngineHooks {
 
 const KV_BLOCK_TOKENS = 16;
 const PREFILL_CHUNK = 64;
+const QUEUE_NEWS_MS = 500;
 
 export function blocksOf({ promptTokens, maxTokens }: RequestSpec): number {
   return Math.ceil((promptTokens + maxTokens) / KV_BLOCK_TOKENS);
@@ -93,6 +94,7 @@ export function createEngine(
   let kvUsed = 0;
   let isStepping = false;
   let isStuck = false;
+  let toldMs = Number.NEGATIVE_INFINITY;
 
   function admit(): void {
     while (waiting.length > 0 && running.length < spec.maxRunning) {
@@ -141,9 +143,17 @@ export function createEngine(
       else if (job.prefillLeft > 0) job.lane.send(() => job.handler.progress());
       else advance(job);
     }
+    tellWaiting();
     check();
     hooks.onStep();
     beginStep();
+  }
+
+  /** Those in the queue hear now and then that it moves; otherwise a full worker would look like a silent one. */
+  function tellWaiting(): void {
+    if (waiting.length === 0 || actor.now() - toldMs < QUEUE_NEWS_MS) return;
+    toldMs = actor.now();
+    for (const { lane, handler } of waiting) lane.send(() => handler.progress());
   }
 
   function advance(job: Job): void {

@@ -38,3 +38,28 @@ export const PAUSES: Profile = {
   isPlain: true,
   activeMs: 20_000,
 };
+
+/** The store is out for a minute, lags, loses its data, changes its leader: workers and requests must not notice. */
+export const STORE: Profile = {
+  mode: 'liveness',
+  faults: [3, 6],
+  kinds: ['store_outage', 'store_leader', 'store_compaction', 'store_data_loss', 'store_lag'],
+  durationsMs: [60_000],
+  faultsUntilMs: 10_000,
+  activeMs: 95_000,
+  requests: [60, 60],
+  isPlain: true,
+};
+
+/** Nobody answers any more, all at once and for good. */
+export const TOTAL_OUTAGE: Profile = {
+  mode: 'safety',
+  workers: [5, 5],
+  faults: [60, 60],
+  kinds: ['crash'],
+  durationsMs: [1_000_000],
+  faultsUntilMs: 1000,
+  activeMs: 20_000,
+  requests: [1000, 1000],
+  isPlain: true,
+};
