@@ -89,18 +89,31 @@ async function run(workers, { kills, stops, hangs, streams, tokens, seed }) {
           stats.failed += 1;
           stats.errors.set(got.error, (stats.errors.get(got.error) ?? 0) + 1);
         } else if (got.text === wanted[index].text && got.isDone) stats.whole += 1;
-        else stats.wrong += 1;
+        else {
+          stats.wrong += 1;
+          console.log(`  ${difference(got, wanted[index].text, moves)}`);
+        }
         if (got.gapMs !== undefined) stats.gaps.push(got.gapMs);
       }
     };
     const clients = Promise.all(Array.from({ length: streams }, client));
     const context = { frontend, workers, moves, random };
     const detections = await killWorkers(context, kills);
-    const ejections = await stopWorkers(context, stops);
-    const hung = await hangEngines(context, hangs);
+    console.log(`${kills} kills, ${moves.length} choices moved, ${stats.whole} streams whole so far`);
+    const ejections = [];
+    const hung = [];
+    let problem = null;
+    try {
+      await stopWorkers(context, stops, ejections);
+      await hangEngines(context, hangs, hung);
+    } catch (error) {
+      problem = error;
+    }
     isOver = true;
     await clients;
-    return report({ moves, stats, detections, ejections, hung });
+    const holds = report({ moves, stats, detections, ejections, hung });
+    if (problem !== null) console.log(`FAILS  ${problem.message}`);
+    return holds && problem === null;
   } finally {
     isOver = true;
     await frontend.close();
@@ -126,32 +139,25 @@ async function killWorkers({ frontend, workers, moves, random }, count) {
   return detections;
 }
 
-/** @returns milliseconds from each SIGSTOP to the ejection */
-async function stopWorkers({ frontend, workers, random }, count) {
-  const times = [];
+/** Adds milliseconds from each SIGSTOP until the worker is out. */
+async function stopWorkers({ frontend, workers, random }, count, times) {
   for (let i = 0; i < count; i += 1) {
-    const worker = workers[Math.floor(random() * workers.length)];
-    const view = () => frontend.workers().find(({ url }) => url === worker.url);
-    await until(() => view().inFlight > 0 && !view().isEjected, 60_000);
+    const { worker, view } = await anyBusy(frontend, workers, random);
     const atMs = performance.now();
     worker.child.kill('SIGSTOP');
-    await until(() => view().isEjected, 10_000);
+    await until(() => view().isEjected || view().condition === 'frozen', 10_000);
     times.push(performance.now() - atMs);
     worker.child.kill('SIGCONT');
-    await until(() => !view().isEjected && view().condition === 'alive', 60_000);
+    await recover(workers, worker);
   }
-  return times;
 }
 
-/** The engine's process is stopped, its worker goes on. @returns milliseconds until its streams have moved */
-async function hangEngines({ frontend, workers, moves, random }, count) {
-  const times = [];
+/** The engine's process is stopped, its worker goes on. Adds milliseconds until its streams have moved. */
+async function hangEngines({ frontend, workers, moves, random }, count, times) {
   for (let i = 0; i < count; i += 1) {
-    const worker = workers[Math.floor(random() * workers.length)];
+    const { worker, view } = await anyBusy(frontend, workers, random);
     const { pid } = worker.child;
     const [engine] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-    const view = () => frontend.workers().find(({ url }) => url === worker.url);
-    await until(() => view().inFlight > 0 && !view().isEjected, 60_000);
     const before = moves.length;
     const atMs = performance.now();
     process.kill(Number(engine), 'SIGSTOP');
@@ -159,9 +165,37 @@ async function hangEngines({ frontend, workers, moves, random }, count) {
     await until(() => view().inFlight === 0, 10_000);
     times.push(performance.now() - atMs);
     process.kill(Number(engine), 'SIGCONT');
-    await until(() => !view().isEjected && view().condition === 'alive', 60_000);
+    await recover(workers, worker);
   }
-  return times;
+}
+
+/** One that serves streams and is not out, so that what happens to it is seen. */
+async function anyBusy(frontend, workers, random) {
+  const isFit = ({ state, condition, inFlight, isEjected }) =>
+    state === 'serving' && condition === 'alive' && inFlight > 0 && !isEjected;
+  // Only so many may be out at a time: the next one waits for the last to be back.
+  const isQuiet = () => frontend.workers().every(({ isEjected }) => !isEjected);
+  await until(() => isQuiet() && frontend.workers().filter(isFit).length > 1, 60_000);
+  const fit = frontend.workers().filter(isFit);
+  const { url } = fit[Math.floor(random() * fit.length)];
+  const view = () => frontend.workers().find((each) => each.url === url);
+  return { worker: workers.find((each) => each.url === url), view };
+}
+
+/** A worker whose engine stood still for too long ends by itself, to be started anew: as it would be anywhere. */
+async function recover(workers, worker) {
+  await sleep(1000);
+  const { exitCode, signalCode } = worker.child;
+  if (exitCode !== null || signalCode !== null) workers[workers.indexOf(worker)] = await worker.restart();
+}
+
+/** Where a text parts from the undisturbed one, and where the stream moved before: what a person needs to find out why. */
+function difference({ id, text, isDone }, wanted, moves) {
+  let at = 0;
+  while (at < text.length && text[at] === wanted[at]) at += 1;
+  const own = moves.filter(({ request }) => request === id);
+  const moved = own.map(({ outcome, tokens }) => `${outcome} at token ${tokens}`).join(', ');
+  return `${isDone ? 'ended' : 'cut off'} at character ${text.length} of ${wanted.length}, the same up to ${at}; moved: ${moved || 'never'}`;
 }
 
 function report({ moves, stats, detections, ejections, hung }) {
@@ -172,7 +206,7 @@ function report({ moves, stats, detections, ejections, hung }) {
   const rows = [
     [`text as in the undisturbed run: ${whole}, other: ${wrong}, failed: ${failed}`, wrong + failed === 0],
     row('SIGKILL to the move of a stream', detections, 0.99, LIMITS.detectionMs),
-    row('SIGSTOP to the ejection', ejections, 1, LIMITS.stopMs),
+    row('SIGSTOP until the worker is out', ejections, 1, LIMITS.stopMs),
     row('hung engine to the last stream moved', hung, 1, LIMITS.hangMs),
   ];
   for (const [text, holds] of rows) console.log(`${holds ? 'holds' : 'FAILS'}  ${text}`);
@@ -225,7 +259,7 @@ async function read(url, body) {
       text += event.choices[0]?.text ?? '';
     }
   }
-  return { text, isDone, gapMs };
+  return { id: response.headers.get('x-request-id'), text, isDone, gapMs };
 }
 
 async function until(condition, limitMs) {
