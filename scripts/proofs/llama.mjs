@@ -25,16 +25,20 @@ const PROOFS = {
     ];
   },
   async drain() {
-    const { code, inFlight, unreadyMs, complete, late } = await drain();
+    // Some may be complete before the last has come.
+    const streams = 220;
+    // The grace period is no part of this proof: a busy machine may need longer than the usual one.
+    const { code, inFlight, unreadyMs, complete, late } = await drain({ streams, graceMs: 120_000 });
     const refused = late.filter(({ status, retryAfter }) => status === 503 && retryAfter !== null).length;
     return [
       figure('SIGTERM under 200 streams: readiness 503', unreadyMs, 1000),
-      fact('exit code, streams in flight, complete', `${code}, ${inFlight}, ${complete}`, '0, 200, 200'),
+      fact('exit code, streams complete', `${code}, ${complete}`, `0, ${streams}`),
+      fact('in flight at the signal', inFlight >= 200 ? 'at least 200' : `${inFlight}`, 'at least 200'),
       fact('later requests refused with Retry-After', `${refused} of ${late.length}`, '5 of 5'),
     ];
   },
   async deadline() {
-    const { code, exitMs, outcomes } = await drain({ tokens: 900, graceMs: 2000 });
+    const { code, exitMs, outcomes } = await drain({ streams: 200, tokens: 900, graceMs: 2000 });
     const told = (outcomes.end ?? 0) + (outcomes.error ?? 0) + (outcomes.refused ?? 0);
     return [
       figure('the same with a deadline of 2 s: exited', exitMs, 2500),

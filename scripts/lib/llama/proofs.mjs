@@ -46,11 +46,11 @@ export async function killEngine({ streams = 20 } = {}) {
  * SIGTERM with streams in flight, and new requests behind it.
  * @param options.graceMs shorter than the streams: each that cannot finish gets an explicit error
  */
-export async function drain({ streams = 200, tokens = 300, graceMs = 30_000 } = {}) {
+export async function drain({ streams = 220, tokens = 300, graceMs = 30_000 } = {}) {
   const env = {
     INFERENCE_HEALTH_SHUTDOWN_GRACE_PERIOD_MS: String(graceMs),
-    // What hooks may need is no time for streams.
-    INFERENCE_HEALTH_SHUTDOWN_HOOK_TIMEOUT_MS: '200',
+    // Of a short grace period the hooks would take half, and a late hook is exit code 75.
+    ...(graceMs < 5000 ? { INFERENCE_HEALTH_SHUTDOWN_HOOK_TIMEOUT_MS: '200' } : {}),
   };
   return await withServer(env, async (server) => {
     const requests = Array.from({ length: streams }, (_, index) =>
