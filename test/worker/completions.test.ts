@@ -13,9 +13,7 @@ afterEach(() => {
 });
 
 /** A server whose every request has these choices, each with its own frames; resolves with how the answers ended. */
-async function serve(
-  choices: readonly ((signal: AbortSignal) => AsyncGenerator<TokenFrame>)[],
-): Promise<{
+async function serve(choices: readonly ((signal: AbortSignal) => AsyncGenerator<TokenFrame>)[]): Promise<{
   readonly port: number;
   readonly answered: Promise<void>;
   readonly errors: unknown[];
