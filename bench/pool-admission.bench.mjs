@@ -10,9 +10,9 @@ export const question = 'What does admission to a pool cost while thousands of r
 const WAITING = ['100', '1000', '10000'];
 
 export async function run(bench) {
-  const results = await interleave(WAITING, { rounds: bench.pick(5, 1) }, async (waiting) => {
+  const results = await interleave(WAITING, { rounds: bench.pick(3, 1) }, async (waiting) => {
     const script = join(root, 'bench', 'subjects', 'pool-admission.cjs');
-    const options = JSON.stringify({ waiting: Number(waiting), count: bench.pick(20_000, 2000) });
+    const options = JSON.stringify({ waiting: Number(waiting), count: bench.pick(3000, 500) });
     const subject = await launch(waiting, '', [process.execPath, script, options]);
     await subject.stop();
     return subject;
@@ -35,8 +35,8 @@ export async function run(bench) {
     ]),
   };
   const measures = {
-    'refusal µs, 10,000 wait': median(us('10000', 'rejectUs')),
-    'queue and serve µs, 10,000 wait': median(us('10000', 'admitUs')),
+    'refusal CPU µs, 10,000 wait': median(us('10000', 'rejectUs')),
+    'queue and serve CPU µs, 10,000 wait': median(us('10000', 'admitUs')),
     'refusal, 10,000 wait ÷ 100 wait': medianRatio(us('10000', 'rejectUs'), us('100', 'rejectUs')),
   };
   return { tables: [table], measures };
