@@ -57,7 +57,7 @@ describe('the tarball', () => {
       /^prebuilds\/linux-(x64|arm64)\/inference-health(\.node|-gpu)$/,
       /^native\/(?!test\/).+\.(cc|h)$/,
       /^native\/sources\.txt$/,
-      /^docs\/(fleet\/)?[a-z-]+\.md$/,
+      /^docs\/(fleet\/)?[a-z-]+\.(md|svg)$/,
       /^examples\/(llama\/)?[a-z-]+\.mjs$/,
       /^examples\/llama\/package(-lock)?\.json$/,
       /^deploy\/(Dockerfile|(bitnet|llama|worker)\.yaml)$/,
