@@ -487,7 +487,9 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
   function checkLoads(loads: readonly WorkerLoad[]): void {
     const stale = loads.filter(({ isStale }) => isStale);
     if (stale.length === 0) return;
-    const fresh = loads.filter(({ isStale }) => !isStale).map(({ tokens }) => tokens);
+    // Of all workers, since those that are not candidates now count for the comparison too.
+    const all = [...seen.values()].map(({ ref }) => loadView.load(ref, actor.now()));
+    const fresh = all.filter(({ isStale }) => !isStale).map(({ tokens }) => tokens);
     const least = Math.min(...fresh, Number.MAX_VALUE);
     for (const { tokens, inFlight } of stale) {
       const isIdle = tokens === 0 && (inFlight > 0 || (fresh.length > 1 && least > 0));
