@@ -99,5 +99,5 @@ describe('the tarball', () => {
     const command = [join(ROOT, 'node_modules/.bin', tool), ...args, packed.tarball];
     const output = execFileSync(process.execPath, command, { cwd: ROOT, encoding: 'utf8' });
     expect(output).not.toMatch(/warning|error|💀|❌|🚭|⚠️|👺/iu);
-  });
+  }, 120_000);
 });
