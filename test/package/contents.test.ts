@@ -95,9 +95,13 @@ describe('the tarball', () => {
     expect(packed.bytes).toBeLessThan(1300 * 1024);
   });
 
-  it.each([['publint', '--strict'], ['attw']])('is clean for %s', (tool, ...args) => {
-    const command = [join(ROOT, 'node_modules/.bin', tool), ...args, packed.tarball];
-    const output = execFileSync(process.execPath, command, { cwd: ROOT, encoding: 'utf8' });
-    expect(output).not.toMatch(/warning|error|💀|❌|🚭|⚠️|👺/iu);
-  }, 120_000);
+  it.each([['publint', '--strict'], ['attw']])(
+    'is clean for %s',
+    (tool, ...args) => {
+      const command = [join(ROOT, 'node_modules/.bin', tool), ...args, packed.tarball];
+      const output = execFileSync(process.execPath, command, { cwd: ROOT, encoding: 'utf8' });
+      expect(output).not.toMatch(/warning|error|💀|❌|🚭|⚠️|👺/iu);
+    },
+    120_000,
+  );
 });
