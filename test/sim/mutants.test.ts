@@ -6,7 +6,7 @@ import { makeScenario } from './scenario.js';
 import { simulate } from './simulate.js';
 
 const mutants: [string, Mutant][] = Object.entries(MUTANTS);
-const MOST_SEEDS = 30;
+const MOST_SEEDS = 200;
 
 /** The first seed with which it breaks the promise that it should. */
 function firstCaught({ machines, profile, caughtBy }: Mutant): number | null {
