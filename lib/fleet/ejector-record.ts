@@ -1,3 +1,4 @@
+import { equalJitterMs } from './backoff.js';
 import type { WorkerRef } from './types.js';
 
 export interface EjectorOptions {
@@ -131,8 +132,8 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
 
   function stayOut(atMs: number, random: number): void {
     ejections += 1;
-    const whole = Math.min(config.baseEjectionMs * 2 ** (ejections - 1), config.maxEjectionMs);
-    outUntilMs = atMs + (whole / 2) * (1 + random);
+    const { baseEjectionMs, maxEjectionMs } = config;
+    outUntilMs = atMs + equalJitterMs(baseEjectionMs, ejections - 1, maxEjectionMs, random);
     nextGeneration();
   }
 

@@ -3,7 +3,9 @@
  * while the store cannot be heard, and nothing that still works because of a store that has lost its data.
  * See docs/fleet/instance-cache.md.
  */
+import { equalJitterMs } from './backoff.js';
 import type { WorkerRef } from './types.js';
+import { lifeOf } from './worker-ref.js';
 
 export interface Instance {
   readonly ref: WorkerRef;
@@ -19,7 +21,11 @@ export interface StoredInstance {
   readonly revision: number;
 }
 
-export type CacheEvent = { readonly atMs: number /** 0 ≤ r < 1 */; readonly random: number } & (
+export type CacheEvent = {
+  readonly atMs: number;
+  /** 0 ≤ r < 1 */
+  readonly random: number;
+} & (
   | { readonly type: 'start' }
   /** @param store identity of the store's data: another one is another history, with revisions of its own */
   | {
@@ -95,8 +101,6 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
   /** Until then nothing that works is removed. */
   let holdUntilMs = Number.NEGATIVE_INFINITY;
 
-  const lifeOf = ({ worker, incarnation }: WorkerRef): string => `${worker}\0${incarnation}`;
-
   function list(out: CacheEffect[]): void {
     if (isListing) return;
     isListing = true;
@@ -106,9 +110,8 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
 
   function listLater(atMs: number, random: number): void {
     isListing = false;
-    const whole = Math.min(BACKOFF_BASE_MS * 2 ** Math.min(failures, 16), BACKOFF_CAP_MS);
+    listAtMs = atMs + equalJitterMs(BACKOFF_BASE_MS, failures, BACKOFF_CAP_MS, random);
     failures += 1;
-    listAtMs = atMs + (whole / 2) * (1 + random);
   }
 
   function put(item: StoredInstance, out: CacheEffect[]): void {

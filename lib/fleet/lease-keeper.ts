@@ -2,7 +2,13 @@
  * Keeps a worker registered: a lease, the records under it, and no more than that. Losing either never stops the worker, it
  * only begins anew. A worker whose engine stands still is not kept registered. See docs/fleet/lease-keeper.md.
  */
-export type LeaseEvent = { readonly atMs: number /** 0 ≤ r < 1 */; readonly random: number } & (
+import { equalJitterMs } from './backoff.js';
+
+export type LeaseEvent = {
+  readonly atMs: number;
+  /** 0 ≤ r < 1 */
+  readonly random: number;
+} & (
   | { readonly type: 'start' }
   /** @param askedMs when the request was sent: the lease may have begun then */
   | { readonly type: 'granted'; readonly lease: string; readonly ttlMs: number; readonly askedMs: number }
@@ -170,8 +176,7 @@ function extend(state: LeaseState, { ttlMs, askedMs }: { ttlMs: number; askedMs:
 }
 
 function backoffMs({ failures, options }: LeaseState, random: number): number {
-  const whole = Math.min(options.backoffBaseMs * 2 ** Math.min(failures, 16), options.backoffCapMs);
-  return (whole / 2) * (1 + random);
+  return equalJitterMs(options.backoffBaseMs, failures, options.backoffCapMs, random);
 }
 
 function fail(state: LeaseState, event: LeaseEvent & { type: 'failed' }): Step {

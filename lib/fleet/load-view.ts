@@ -3,6 +3,7 @@
  * end since. A worker that reports nothing any more is neither idle nor full. See docs/fleet/load-view.md.
  */
 import type { WorkerRef } from './types.js';
+import { lifeOf } from './worker-ref.js';
 
 export interface LoadReport {
   /** When it was made, in this process's time (arrival minus what the way takes). */
@@ -28,7 +29,7 @@ export interface Permit {
   /** The expected tokens are fewer by those that have come. */
   progress(tokens: number): void;
   /** Idempotent. */
-  release(atMs: number): void;
+  release(): void;
 }
 
 export interface LoadView {
@@ -63,10 +64,8 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
   const entries = new Map<string, Entry>();
   let inFlight = 0;
 
-  const keyOf = ({ worker, incarnation }: WorkerRef): string => `${worker}\0${incarnation}`;
-
   function entryOf(ref: WorkerRef): Entry {
-    const key = keyOf(ref);
+    const key = lifeOf(ref);
     const known = entries.get(key);
     if (known !== undefined) return known;
     const entry: Entry = { report: null, permits: new Set(), endedTokens: 0 };
@@ -135,7 +134,7 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
     },
     forget(ref) {
       // Permits that are still out keep their entry; their release finds it.
-      entries.delete(keyOf(ref));
+      entries.delete(lifeOf(ref));
     },
   };
 }

@@ -3,9 +3,10 @@
  * and nowhere else. Mutable, as the migrators are. See docs/fleet/logical-request.md.
  */
 import { type Assembler, createAssembler } from './assembler.js';
-import { createMigrator, isSame, type Migrator, type MigratorOptions } from './migrator.js';
+import { createMigrator, type Migrator, type MigratorOptions } from './migrator.js';
 import type { MigrationEffect, MigrationEnd, MigrationEvent } from './migrator-types.js';
 import type { FinishReason, Outcome, WorkerRef } from './types.js';
+import { isSame } from './worker-ref.js';
 
 /** What goes to the client, in this order for each choice: text, then one `choice_end`; last of all one `end` or `error`. */
 export type ClientEvent =

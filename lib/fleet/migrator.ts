@@ -2,6 +2,7 @@
  * Carries one choice from worker to worker until it has ended once. Mutable for the same reason as the token log; time and
  * random numbers come with the events. See docs/fleet/migrator.md.
  */
+import { equalJitterMs } from './backoff.js';
 import { outcomeClass } from './migratable.js';
 import {
   DEFAULT_LIMITS,
@@ -16,6 +17,7 @@ import {
 } from './migrator-types.js';
 import { createTokenLog, type TokenLog } from './token-log.js';
 import type { Outcome, WorkerRef } from './types.js';
+import { isSame } from './worker-ref.js';
 
 export interface Migrator {
   readonly log: TokenLog;
@@ -58,10 +60,6 @@ interface Attempt {
 
 const MINUTE_MS = 60_000;
 const NONE: readonly MigrationEffect[] = [];
-
-export function isSame(a: WorkerRef, b: WorkerRef): boolean {
-  return a.worker === b.worker && a.incarnation === b.incarnation;
-}
 
 export function createMigrator(options: MigratorOptions): Migrator {
   const { request } = options;
@@ -202,8 +200,7 @@ export function createMigrator(options: MigratorOptions): Migrator {
   function backoffMs(random: number): number {
     const steps = migratedAtMs.length - 1;
     if (steps <= 0) return 0;
-    const whole = Math.min(limits.backoffBaseMs * 2 ** (steps - 1), limits.backoffCapMs);
-    return (whole / 2) * (1 + random);
+    return equalJitterMs(limits.backoffBaseMs, steps - 1, limits.backoffCapMs, random);
   }
 
   /** True: the request has now cost two workers their lives. */

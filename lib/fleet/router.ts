@@ -6,6 +6,7 @@ import type { Candidate } from './ejector.js';
 import type { WorkerLoad } from './load-view.js';
 import type { WorkerRef } from './types.js';
 import type { WorkerCondition } from './worker-health.js';
+import { isSame } from './worker-ref.js';
 
 export interface RoutableWorker extends Candidate {
   readonly load: WorkerLoad;
@@ -69,7 +70,3 @@ export function route(
 
 /** Of the requests while a worker waits for its trial. */
 const TRIAL_SHARE = 0.1;
-
-function isSame(a: WorkerRef, b: WorkerRef): boolean {
-  return a.worker === b.worker && a.incarnation === b.incarnation;
-}

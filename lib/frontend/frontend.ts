@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { invalid } from '../config/values.js';
 import { createFrontendHealth, type FrontendAnswer } from '../dialects/dynamo-frontend.js';
-import { NO_THRESHOLDS } from '../fleet/admission/thresholds.js';
 import { monoMs } from '../native/clock.js';
 import { requestIdOf, traceparentOf } from '../wire/headers.js';
 import { listen } from '../wire/listen.js';
@@ -54,12 +53,12 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
       onEjected: () => metrics.ejected(),
       onMember: register,
     },
-    { ...NO_THRESHOLDS, ...options.thresholds },
+    options.thresholds,
   );
   const gate = createGate(options.admission ?? {}, {
     now: monoMs,
     random: Math.random,
-    hasRoom: pool.hasRoom,
+    room: pool.room,
   });
   const metrics = createFrontendMetrics({
     inFlight: () => requests.inFlight,

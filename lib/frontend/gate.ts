@@ -26,7 +26,7 @@ type Callbacks = Parameters<Gate['enter']>[1];
 
 export function createGate(
   options: PoolAdmissionOptions,
-  ports: { now(): number; random(): number; hasRoom(): boolean },
+  ports: { now(): number; random(): number; room(): Pick<PoolRoom, 'hasRoom' | 'roomTokens'> },
 ): Gate {
   const { now, random } = ports;
   const admission = createPoolAdmission(options);
@@ -35,7 +35,7 @@ export function createGate(
 
   /** Speed is not known before it has been measured; Retry-After then is that of an unknown one. */
   const room = (): PoolRoom => ({
-    hasRoom: ports.hasRoom(),
+    ...ports.room(),
     tokensPerSecond: 0,
     prefill: { tokensPerSecond: 0, baseMs: 0 },
   });

@@ -19,8 +19,8 @@ export interface FrontendOptions {
   readonly maxBodyBytes?: number;
   /** What `/health` answers; see docs/frontend.md. Default `documented`. */
   readonly healthMode?: FrontendHealthMode;
-  /** Limits, queue and fairness in front of the workers. Default: no limit, so nobody waits. */
-  readonly admission?: PoolAdmissionOptions;
+  /** Limits and queue in front of the workers. Default: no limit, so nobody waits. */
+  readonly admission?: Pick<PoolAdmissionOptions, 'maxConcurrent' | 'maxTokens' | 'maxQueueBytes'>;
   /** Above them a worker gets nothing new; while all are, requests wait in the queue. Default: none. */
   readonly thresholds?: Partial<Thresholds>;
   /** HTTP status of a refusal for load, 400 to 599. Default 503. */

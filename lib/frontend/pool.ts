@@ -1,6 +1,7 @@
 /** The workers as a frontend sees them: who is there, how they are, how loaded, and who takes the next request. */
 import { Pool as HttpPool } from 'undici';
-import { isBusy, NO_THRESHOLDS, type Thresholds } from '../fleet/admission/thresholds.js';
+import { createBusyWorkers } from '../fleet/admission/busy-workers.js';
+import type { Thresholds } from '../fleet/admission/thresholds.js';
 import { createEjector, type Generation } from '../fleet/ejector.js';
 import { createLoadView, type Permit } from '../fleet/load-view.js';
 import type { Patience } from '../fleet/migrator-types.js';
@@ -53,8 +54,8 @@ export interface WorkerPool {
     request: { readonly promptTokens: number; readonly expectedTokens: number },
   ): Reservation | null;
   models(): readonly string[];
-  /** False: every worker that takes requests is above its thresholds. */
-  hasRoom(): boolean;
+  /** Whether a worker that takes requests is below its thresholds, and how many tokens may go out before none is. */
+  room(): { readonly hasRoom: boolean; readonly roomTokens: number };
   members(): readonly MemberView[];
   forgive(ref: WorkerRef): void;
   /** Looks at silence; call it every 50 to 100 ms. */
@@ -71,8 +72,6 @@ interface Member {
   isGone: boolean;
   health: WorkerHealth;
   condition: WorkerCondition;
-  /** Above its thresholds. */
-  isBusy: boolean;
   /** Somebody else has its name; it has been said. */
   isNameless: boolean;
   /** Smoothed time between two tokens of a stream, milliseconds. */
@@ -88,11 +87,13 @@ const BREAKS: readonly Outcome[] = ['not_sent', 'connect', 'reset', 'truncated']
 export function createWorkerPool(
   urls: readonly string[],
   ports: PoolPorts,
-  thresholds: Thresholds = NO_THRESHOLDS,
+  thresholds: Partial<Thresholds> = {},
 ): WorkerPool {
   const { now, random, log } = ports;
   const ejector = createEjector();
   const loads = createLoadView();
+  /** Of those that take requests. */
+  const busy = createBusyWorkers(thresholds);
   const members: Member[] = urls.map((url) => {
     const http = new HttpPool(url, {
       connections: null,
@@ -113,7 +114,6 @@ export function createWorkerPool(
       isGone: true,
       health: createWorkerHealth(now()),
       condition: 'alive',
-      isBusy: false,
       isNameless: false,
       tokenMs: 50,
     };
@@ -141,15 +141,13 @@ export function createWorkerPool(
     member.beacon = beacon;
     const wasGone = member.isGone;
     member.isGone = false;
-    member.isBusy = isBusy(
-      thresholds,
-      {
+    if (isOpen(member))
+      busy.report(worker, {
         kvRatio: beacon.kvBlocksUsed / beacon.kvBlocksTotal,
         prefillTokens: beacon.prefillTokens ?? Number.NaN,
         maxBatchedTokens: beacon.maxBatchedTokens ?? Number.NaN,
-      },
-      member.isBusy,
-    );
+      });
+    else busy.forget(worker);
     member.health.beacon({ ...beacon, atMs });
     loads.report(member.ref, { ...beacon, atMs });
     if (wasGone || before?.incarnation !== incarnation || before.state !== beacon.state)
@@ -182,6 +180,7 @@ export function createWorkerPool(
     if (!refused || member.isGone || member.ref === null) return;
     // Nobody listens where it was: the process is gone, and what ran there with it.
     member.isGone = true;
+    busy.forget(member.ref.worker);
     log({ worker: member.ref.worker, error: error.message }, 'worker gone');
     ports.onMember(viewOf(member));
     strike(member.ref);
@@ -216,17 +215,19 @@ export function createWorkerPool(
   const isOpen = ({ isGone, beacon }: Member): boolean =>
     !isGone && beacon !== null && beacon.ready && beacon.state === 'serving';
 
+  const isBusy = (ref: WorkerRef | null): boolean => ref !== null && busy.isBusy(ref.worker);
+
   function candidates(model: string | null, atMs: number): RoutableWorker[] {
     const byWorker = new Map(members.filter(isOpen).map((member) => [member.ref?.worker ?? '', member]));
     const view = ejector.view(atMs, ({ worker }) => byWorker.has(worker));
     const workers: RoutableWorker[] = [];
     // A stream that moves goes to a busy worker rather than to none.
-    const allBusy = [...byWorker.values()].every((member) => member.isBusy);
+    const allBusy = [...byWorker.values()].every(({ ref }) => isBusy(ref));
     for (const candidate of view.candidates) {
       const member = byWorker.get(candidate.ref.worker);
       if (
         member === undefined ||
-        member.isBusy !== allBusy ||
+        isBusy(member.ref) !== allBusy ||
         (model !== null && member.beacon?.model !== model)
       )
         continue;
@@ -256,7 +257,7 @@ export function createWorkerPool(
         if (!isOpenStill) return;
         isOpenStill = false;
         const atMs = now();
-        permit.release(atMs);
+        permit.release();
         watchEjection(ref, () => ejector.outcome(ref, generation, outcome ?? 'cancelled', atMs, random()));
       },
       explain: (outcome) =>
@@ -264,10 +265,17 @@ export function createWorkerPool(
     };
   }
 
-  function reserveAt(member: Member, ref: WorkerRef, tokens: number): Reservation | null {
+  function reserveAt(
+    member: Member,
+    ref: WorkerRef,
+    promptTokens: number,
+    expectedTokens: number,
+  ): Reservation | null {
     const atMs = now();
     const generation = ejector.permit(ref, atMs);
-    return generation === null ? null : reserve(member, ref, generation, loads.send(ref, tokens, atMs));
+    if (generation === null) return null;
+    busy.sent(ref.worker, promptTokens);
+    return reserve(member, ref, generation, loads.send(ref, promptTokens + expectedTokens, atMs));
   }
 
   function viewOf(member: Member): MemberView {
@@ -280,7 +288,7 @@ export function createWorkerPool(
       condition: ref === null ? 'unknown' : condition,
       state: isGone || beacon === null ? 'gone' : beacon.state,
       isEjected: ref !== null && ejector.isEjected(ref, now()),
-      isBusy: member.isBusy,
+      isBusy: isBusy(ref),
       load: load?.tokens ?? 0,
       inFlight: load?.inFlight ?? 0,
     };
@@ -292,20 +300,17 @@ export function createWorkerPool(
       const chosen = route({ excluded, promptTokens }, candidates(model, atMs), [random(), random()]);
       const member = members.find(({ ref }) => ref !== null && ref.worker === chosen?.ref.worker);
       if (chosen === null || member === undefined) return null;
-      return reserveAt(member, chosen.ref, promptTokens + expectedTokens);
+      return reserveAt(member, chosen.ref, promptTokens, expectedTokens);
     },
     reserve(ref, { promptTokens, expectedTokens }) {
       const member = members.find((each) => each.ref?.incarnation === ref.incarnation);
       if (member === undefined || !isOpen(member)) return null;
-      return reserveAt(member, ref, promptTokens + expectedTokens);
+      return reserveAt(member, ref, promptTokens, expectedTokens);
     },
     models: () => [
       ...new Set(members.filter(isOpen).flatMap(({ beacon }) => (beacon === null ? [] : [beacon.model]))),
     ],
-    hasRoom() {
-      const open = members.filter(isOpen);
-      return open.length === 0 || open.some((member) => !member.isBusy);
-    },
+    room: () => ({ hasRoom: busy.hasRoom, roomTokens: busy.roomTokens }),
     members: () => members.map(viewOf),
     forgive: (ref) => ejector.forgive(ref),
     tick() {

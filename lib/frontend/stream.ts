@@ -7,6 +7,7 @@ import {
 } from '../fleet/logical-request.js';
 import type { MigrationLimits, Withdraw } from '../fleet/migrator-types.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
+import { isSame } from '../fleet/worker-ref.js';
 import type { CompletionRequest } from '../worker/request.js';
 import { type Attempt, startAttempt } from './attempt.js';
 import type { Reservation, WorkerPool } from './pool.js';
@@ -257,10 +258,7 @@ export function runStream({ id, request, traceparent }: StreamRequest, ports: St
   }
 
   const at = (ref: WorkerRef): Running[] =>
-    [...running.values()].filter(
-      ({ reservation }) =>
-        reservation.ref.worker === ref.worker && reservation.ref.incarnation === ref.incarnation,
-    );
+    [...running.values()].filter(({ reservation }) => isSame(reservation.ref, ref));
 
   take(logical.start(now()));
 

@@ -22,8 +22,8 @@ describe('the load view', () => {
       isStale: false,
       inFlight: 2,
     });
-    early.release(41);
-    early.release(42);
+    early.release();
+    early.release();
     expect(view.load(ref('a'), 43).tokens).toBe(700);
     late.progress(200);
     expect(view.load(ref('a'), 44).tokens).toBe(500);
@@ -66,7 +66,7 @@ describe('the load view', () => {
           else {
             const [permit] = out.splice(who, 1);
             if (permit !== undefined) old.push(permit);
-            for (const each of old) each.release(atMs);
+            for (const each of old) each.release();
           }
           expect(view.inFlight).toBe(out.length);
           expect(view.load(ref(`w${who}`), atMs).tokens).toBeGreaterThanOrEqual(0);

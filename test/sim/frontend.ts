@@ -648,7 +648,7 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
     state.attempts.delete(epoch);
     const { ref, generation, permit } = attempt;
     const atMs = actor.now();
-    permit.release(atMs);
+    permit.release();
     outstanding -= 1;
     if (outcomeClass(outcome).migrate !== 'no') state.failedOn.push(ref);
     const at = seen.get(keyOf(ref));
