@@ -18,6 +18,10 @@ const groups = {
     { debian: 'g++-aarch64-linux-gnu', commands: ['aarch64-linux-gnu-g++'] },
     { debian: 'qemu-user', commands: ['qemu-aarch64'] },
     { debian: 'prometheus', commands: ['prometheus', 'promtool'] },
+    { debian: 'etcd-server', commands: ['etcd'] },
+    { debian: 'etcd-client', commands: ['etcdctl'] },
+    // Debian puts it where a normal user's PATH does not lead.
+    { debian: 'nats-server', commands: ['/usr/sbin/nats-server'] },
   ],
   sanitize: [
     ...compiler,
