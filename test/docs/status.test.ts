@@ -6,9 +6,10 @@ import { createClaim, createComponent, createEndpoint, createHold } from '../../
 import type { StatusEvent } from '../../lib/status/events.js';
 import { REASONS } from '../../lib/status/reasons.js';
 import { initialState, step } from '../../lib/status/reducer.js';
-import type { HostFacts, State } from '../../lib/status/types.js';
+import type { HostFacts } from '../../lib/status/types.js';
 import { verdict } from '../../lib/status/verdict.js';
 import { ROOT } from '../helpers/package.js';
+import { POLICY } from '../status/policy.js';
 import { readText, tableBelow } from './markdown.js';
 
 const DOC = 'docs/status.md';
@@ -27,18 +28,7 @@ function isTabulated(code: string, ownNames: readonly string[] = []): boolean {
   return tabulated.includes(status ? '<name>.<status>' : '<name>.<reason>');
 }
 
-const policy: State['policy'] = {
-  startupGraceMs: 5000,
-  liveStallMs: 60_000,
-  loopUnreadyMs: 1000,
-  memoryDegradedPercent: 80,
-  memoryUnhealthyPercent: 90,
-  gates: [],
-  aggregation: 'documented',
-  requiredEndpoints: [],
-  startingHealthStatus: 'notready',
-  sampleStaleMs: 5000,
-};
+const policy = { ...POLICY, startupGraceMs: 5000 };
 
 const facts = (partial: Partial<HostFacts>): HostFacts => ({
   atMs: 10,

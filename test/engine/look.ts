@@ -56,3 +56,6 @@ export function virtualEngine(policy: Partial<EnginePolicy> = {}) {
     },
   };
 }
+
+/** An engine that has been seen to be fast. */
+export const FAST = { samples: 1000, p99Ms: 40, longestMs: 100 };

@@ -3,19 +3,9 @@ import { createMirror } from '../../lib/lifecycle/mirror.js';
 import type { StatusEvent } from '../../lib/status/events.js';
 import { initialState, step } from '../../lib/status/reducer.js';
 import type { State } from '../../lib/status/types.js';
+import { POLICY } from '../status/policy.js';
 
-const START = initialState(0, {
-  startupGraceMs: 0,
-  liveStallMs: 1,
-  loopUnreadyMs: 1,
-  memoryDegradedPercent: 80,
-  memoryUnhealthyPercent: 90,
-  gates: [],
-  aggregation: 'documented',
-  requiredEndpoints: [],
-  startingHealthStatus: 'notready',
-  sampleStaleMs: 5000,
-});
+const START = initialState(0, POLICY);
 const hold = (name: string): StatusEvent => ({ type: 'hold', atMs: 1, name });
 
 function holder(initial: State) {

@@ -76,3 +76,15 @@ export function settled(): Promise<void> {
     setImmediate(resolve);
   });
 }
+
+export type Frame = { text: string; tokens?: number };
+
+export async function* words(request: string): AsyncGenerator<Frame> {
+  for (const text of request.split(' ')) yield { text, tokens: 1 };
+}
+
+export async function collect<T>(frames: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const frame of frames) all.push(frame);
+  return all;
+}

@@ -4,19 +4,9 @@ import type { StatusEvent } from '../../lib/status/events.js';
 import { initialState, step } from '../../lib/status/reducer.js';
 import type { CanaryReport, Policy } from '../../lib/status/types.js';
 import { type Verdict, verdict } from '../../lib/status/verdict.js';
+import { POLICY as DEFAULTS } from './policy.js';
 
-const POLICY: Policy = {
-  startupGraceMs: 0,
-  liveStallMs: 60_000,
-  loopUnreadyMs: 1000,
-  memoryDegradedPercent: 80,
-  memoryUnhealthyPercent: 90,
-  gates: [],
-  aggregation: 'documented',
-  requiredEndpoints: [],
-  startingHealthStatus: 'notready',
-  sampleStaleMs: 1e9,
-};
+const POLICY = { ...DEFAULTS, sampleStaleMs: 1e9 };
 const UP: readonly StatusEvent[] = [
   { type: 'main-reported', atMs: 20 },
   { type: 'settled' },

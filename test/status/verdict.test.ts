@@ -4,19 +4,9 @@ import type { StatusEvent } from '../../lib/status/events.js';
 import { initialState, step } from '../../lib/status/reducer.js';
 import type { HostFacts, Policy, State } from '../../lib/status/types.js';
 import { verdict } from '../../lib/status/verdict.js';
+import { POLICY as DEFAULTS } from './policy.js';
 
-const POLICY: Policy = {
-  startupGraceMs: 5000,
-  liveStallMs: 60_000,
-  loopUnreadyMs: 1000,
-  memoryDegradedPercent: 80,
-  memoryUnhealthyPercent: 90,
-  gates: [],
-  aggregation: 'documented',
-  requiredEndpoints: [],
-  startingHealthStatus: 'notready',
-  sampleStaleMs: 5000,
-};
+const POLICY = { ...DEFAULTS, startupGraceMs: 5000 };
 
 const facts = (atMs: number, change: Partial<HostFacts> = {}): HostFacts => ({
   atMs,

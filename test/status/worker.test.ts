@@ -3,19 +3,7 @@ import type { StatusEvent } from '../../lib/status/events.js';
 import { initialState, step } from '../../lib/status/reducer.js';
 import type { GpuReport, Policy, State } from '../../lib/status/types.js';
 import { type Verdict, verdict } from '../../lib/status/verdict.js';
-
-const POLICY: Policy = {
-  startupGraceMs: 0,
-  liveStallMs: 60_000,
-  loopUnreadyMs: 1000,
-  memoryDegradedPercent: 80,
-  memoryUnhealthyPercent: 90,
-  gates: [],
-  aggregation: 'documented',
-  requiredEndpoints: [],
-  startingHealthStatus: 'notready',
-  sampleStaleMs: 5000,
-};
+import { POLICY } from './policy.js';
 
 const endpoint = (name: string, status: 'ready' | 'notready'): StatusEvent => ({
   type: 'endpoint',
