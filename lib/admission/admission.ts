@@ -1,3 +1,4 @@
+import { rejectUnknown } from '../config/keys.js';
 import type { LimitsConfig } from '../config/limits.js';
 import { invalid } from '../config/values.js';
 import { REAL_CLOCK, type ScopeClock } from '../requests/abort-scope.js';
@@ -22,6 +23,8 @@ export interface AdmissionOptions {
   readonly clock?: ScopeClock;
   readonly random?: () => number;
 }
+
+const ADMIT_OPTIONS = ['signal', 'deadlineMs', 'bytes'];
 
 interface Pending {
   resolve(permit: Permit): void;
@@ -95,6 +98,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
   }
 
   async function admit(given: AdmitOptions = {}): Promise<Permit> {
+    rejectUnknown('option of admit()', given, ADMIT_OPTIONS);
     const { deadlineMs = Number.POSITIVE_INFINITY, bytes = 0 } = given;
     if (typeof deadlineMs !== 'number' || Number.isNaN(deadlineMs))
       throw invalid('admit: deadlineMs', 'a number of milliseconds', deadlineMs);

@@ -94,6 +94,9 @@ describe('a refusal', () => {
     await expect(admission.admit({ deadlineMs: Number.NaN })).rejects.toMatchObject({
       code: 'ERR_CONFIG_INVALID',
     });
+    await expect(admission.admit({ deadlinMs: 5 } as object)).rejects.toMatchObject({
+      message: expect.stringContaining('did you mean deadlineMs'),
+    });
     await expect(admission.admit({ bytes: -1 })).rejects.toMatchObject({ code: 'ERR_CONFIG_INVALID' });
   });
 });
