@@ -1,88 +1,18 @@
 /** The workers as a frontend sees them: who is there, how they are, how loaded, and who takes the next request. */
-import { Pool as HttpPool } from 'undici';
 import { createBusyWorkers } from '../fleet/admission/busy-workers.js';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
-import { createEjector, type Generation } from '../fleet/ejector.js';
-import { createLoadView, type Permit } from '../fleet/load-view.js';
-import type { Patience } from '../fleet/migrator-types.js';
+import { createEjector } from '../fleet/ejector.js';
+import { createLoadView } from '../fleet/load-view.js';
 import { type RoutableWorker, route } from '../fleet/router.js';
-import type { Outcome, WorkerRef } from '../fleet/types.js';
-import { createWorkerHealth, type WorkerCondition, type WorkerHealth } from '../fleet/worker-health.js';
+import type { WorkerRef } from '../fleet/types.js';
+import { createWorkerHealth } from '../fleet/worker-health.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
-import { type BeaconReader, readBeacons } from './beacon-reader.js';
+import { closeMember, createMember, isOpen, type Member } from './member.js';
 import type { MemberView } from './member-view.js';
+import type { PoolPorts, Reservation, WorkerPool } from './pool-types.js';
+import { createReservation } from './reservation.js';
 
-export interface PoolPorts {
-  now(): number;
-  random(): number;
-  log(fields: object, message: string): void;
-  /** The worker drains: what runs there may move. */
-  onLeaving(ref: WorkerRef): void;
-  onCondition(ref: WorkerRef, condition: WorkerCondition): void;
-  /** The process is gone, or another one is in its place. */
-  onGone(ref: WorkerRef): void;
-  onEjected(ref: WorkerRef): void;
-  /** It has come, gone, or begun to drain. */
-  onMember(member: MemberView): void;
-  /** The engine there moved: who waits for a first token there has not been forgotten. */
-  onProgress(ref: WorkerRef): void;
-}
-
-/** A worker that a request was given to; `release` it with what came of it, once. */
-export interface Reservation {
-  readonly ref: WorkerRef;
-  readonly http: HttpPool;
-  readonly patience: Patience;
-  /** A token came. */
-  token(): void;
-  /** What breaks off at a worker that drains was to be expected. */
-  explain(outcome: Outcome): Outcome;
-  /** Null: nothing was sent. */
-  release(outcome: Outcome | null): void;
-}
-
-export interface WorkerPool {
-  pick(request: {
-    readonly model: string | null;
-    readonly excluded: readonly WorkerRef[];
-    readonly promptTokens: number;
-    readonly expectedTokens: number;
-  }): Reservation | null;
-  /** At a worker that is known; null: it takes nothing any more. */
-  reserve(
-    ref: WorkerRef,
-    request: { readonly promptTokens: number; readonly expectedTokens: number },
-  ): Reservation | null;
-  models(): readonly string[];
-  /** Whether a worker that takes requests is below its thresholds, and how many tokens may go out before none is. */
-  room(): { readonly hasRoom: boolean; readonly roomTokens: number };
-  members(): readonly MemberView[];
-  forgive(ref: WorkerRef): void;
-  /** Looks at silence; call it every 50 to 100 ms. */
-  tick(): void;
-  close(): Promise<void>;
-}
-
-interface Member {
-  readonly url: string;
-  readonly http: HttpPool;
-  readonly reader: BeaconReader;
-  ref: WorkerRef | null;
-  beacon: WorkerBeacon | null;
-  isGone: boolean;
-  health: WorkerHealth;
-  condition: WorkerCondition;
-  /** Somebody else has its name; it has been said. */
-  isNameless: boolean;
-  /** Smoothed time between two tokens of a stream, milliseconds. */
-  tokenMs: number;
-}
-
-const MIN_NEXT_MS = 1000;
-const MAX_NEXT_MS = 10_000;
-const FIRST_MS = 3000;
-const CONNECT_MS = 1000;
-const BREAKS: readonly Outcome[] = ['not_sent', 'connect', 'reset', 'truncated'];
+export type { PoolPorts, Reservation, WorkerPool } from './pool-types.js';
 
 export function createWorkerPool(
   urls: readonly string[],
@@ -94,31 +24,40 @@ export function createWorkerPool(
   const loads = createLoadView();
   /** Of those that take requests. */
   const busy = createBusyWorkers(thresholds);
-  const members: Member[] = urls.map((url) => {
-    const http = new HttpPool(url, {
-      connections: null,
-      pipelining: 1,
-      connect: { timeout: CONNECT_MS },
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-    const member: Member = {
-      url,
-      http,
-      reader: readBeacons(http, {
-        beacon: (beacon) => hear(member, beacon),
-        lost: (error, refused) => lose(member, error, refused),
-      }),
-      ref: null,
-      beacon: null,
-      isGone: true,
-      health: createWorkerHealth(now()),
-      condition: 'alive',
-      isNameless: false,
-      tokenMs: 50,
-    };
-    return member;
-  });
+  const members = new Map<string, Member>();
+  /** By the name of the worker that is there. */
+  const named = new Map<string, Member>();
+
+  function add(url: string): void {
+    const known = members.get(url);
+    if (known === undefined) members.set(url, createMember(url, now(), { beacon: hear, lost: lose }));
+    else known.isRetired = false;
+  }
+
+  function remove(url: string): void {
+    const member = members.get(url);
+    if (member === undefined || member.isRetired) return;
+    member.isRetired = true;
+    if (member.ref !== null) busy.forget(member.ref.worker);
+    if (member.reservations === 0) drop(member);
+    else ports.onMember(viewOf(member));
+  }
+
+  function drop(member: Member): void {
+    members.delete(member.url);
+    closeMember(member);
+    member.isGone = true;
+    if (member.ref !== null) {
+      leave(member.ref);
+      if (named.get(member.ref.worker) === member) named.delete(member.ref.worker);
+    }
+    ports.onMember(viewOf(member));
+  }
+
+  function leave(ref: WorkerRef): void {
+    ejector.remove(ref, now());
+    loads.forget(ref);
+  }
 
   function hear(member: Member, beacon: WorkerBeacon): void {
     const atMs = now();
@@ -127,11 +66,12 @@ export function createWorkerPool(
       if (!claimName(member, worker)) return;
       const old = member.ref;
       if (old !== null) {
-        ejector.remove(old, atMs);
-        loads.forget(old);
+        leave(old);
+        if (old.worker !== worker) named.delete(old.worker);
         if (!member.isGone) ports.onGone(old);
       }
       member.ref = { worker, incarnation };
+      named.set(worker, member);
       member.health = createWorkerHealth(atMs);
       member.condition = 'alive';
       ejector.add(member.ref, atMs);
@@ -162,14 +102,15 @@ export function createWorkerPool(
 
   /** A name has one worker: records are kept by it. One that is silent loses it to one that is not. */
   function claimName(member: Member, worker: string): boolean {
-    const other = members.find((each) => each !== member && each.ref?.worker === worker);
-    if (other === undefined || other.ref === null) return true;
+    const other = named.get(worker);
+    if (other === undefined || other === member || other.ref === null) return true;
     if (!other.isGone && other.condition === 'alive') {
       if (!member.isNameless) log({ worker, url: member.url, other: other.url }, 'two workers with one name');
       member.isNameless = true;
       return false;
     }
     if (!other.isGone) ports.onGone(other.ref);
+    leave(other.ref);
     other.isGone = true;
     other.ref = null;
     ports.onMember(viewOf(other));
@@ -212,19 +153,19 @@ export function createWorkerPool(
     ports.onCondition(ref, condition);
   }
 
-  const isOpen = ({ isGone, beacon }: Member): boolean =>
-    !isGone && beacon !== null && beacon.ready && beacon.state === 'serving';
-
   const isBusy = (ref: WorkerRef | null): boolean => ref !== null && busy.isBusy(ref.worker);
 
   function candidates(model: string | null, atMs: number): RoutableWorker[] {
-    const byWorker = new Map(members.filter(isOpen).map((member) => [member.ref?.worker ?? '', member]));
-    const view = ejector.view(atMs, ({ worker }) => byWorker.has(worker));
+    const open = (worker: string): Member | undefined => {
+      const member = named.get(worker);
+      return member !== undefined && isOpen(member) ? member : undefined;
+    };
+    const view = ejector.view(atMs, ({ worker }) => open(worker) !== undefined);
     const workers: RoutableWorker[] = [];
     // A stream that moves goes to a busy worker rather than to none.
-    const allBusy = [...byWorker.values()].every(({ ref }) => isBusy(ref));
+    const allBusy = !busy.hasRoom;
     for (const candidate of view.candidates) {
-      const member = byWorker.get(candidate.ref.worker);
+      const member = open(candidate.ref.worker);
       if (
         member === undefined ||
         isBusy(member.ref) !== allBusy ||
@@ -237,45 +178,22 @@ export function createWorkerPool(
     return workers;
   }
 
-  function reserve(member: Member, ref: WorkerRef, generation: Generation, permit: Permit): Reservation {
-    let isOpenStill = true;
-    let lastTokenMs: number | null = null;
-    const nextMs = Math.min(MAX_NEXT_MS, Math.max(MIN_NEXT_MS, member.tokenMs * 10));
-    const firstMs = Math.max(FIRST_MS, 3 * (member.beacon?.expectedStepMs ?? 0));
-    return {
-      ref,
-      http: member.http,
-      patience: { firstMs, nextMs },
-      token() {
-        const atMs = now();
-        permit.progress(1);
-        member.health.frame(atMs);
-        if (lastTokenMs !== null) member.tokenMs += 0.05 * (atMs - lastTokenMs - member.tokenMs);
-        lastTokenMs = atMs;
-      },
-      release(outcome) {
-        if (!isOpenStill) return;
-        isOpenStill = false;
-        const atMs = now();
-        permit.release();
-        watchEjection(ref, () => ejector.outcome(ref, generation, outcome ?? 'cancelled', atMs, random()));
-      },
-      explain: (outcome) =>
-        member.beacon?.state === 'draining' && BREAKS.includes(outcome) ? 'draining' : outcome,
-    };
-  }
-
-  function reserveAt(
+  function reserve(
     member: Member,
     ref: WorkerRef,
-    promptTokens: number,
-    expectedTokens: number,
+    { promptTokens, expectedTokens }: { readonly promptTokens: number; readonly expectedTokens: number },
   ): Reservation | null {
     const atMs = now();
     const generation = ejector.permit(ref, atMs);
     if (generation === null) return null;
     busy.sent(ref.worker, promptTokens);
-    return reserve(member, ref, generation, loads.send(ref, promptTokens + expectedTokens, atMs));
+    return createReservation(member, loads.send(ref, promptTokens + expectedTokens, atMs), {
+      now,
+      released(outcome) {
+        watchEjection(ref, () => ejector.outcome(ref, generation, outcome ?? 'cancelled', now(), random()));
+        if (member.isRetired && member.reservations === 0 && members.get(member.url) === member) drop(member);
+      },
+    });
   }
 
   function viewOf(member: Member): MemberView {
@@ -286,7 +204,7 @@ export function createWorkerPool(
       ref,
       model: beacon?.model ?? null,
       condition: ref === null ? 'unknown' : condition,
-      state: isGone || beacon === null ? 'gone' : beacon.state,
+      state: isGone || beacon === null ? 'gone' : member.isLeaving ? 'draining' : beacon.state,
       isEjected: ref !== null && ejector.isEjected(ref, now()),
       isBusy: isBusy(ref),
       load: load?.tokens ?? 0,
@@ -294,32 +212,58 @@ export function createWorkerPool(
     };
   }
 
+  for (const url of urls) add(url);
+
   return {
-    pick({ model, excluded, promptTokens, expectedTokens }) {
-      const atMs = now();
-      const chosen = route({ excluded, promptTokens }, candidates(model, atMs), [random(), random()]);
-      const member = members.find(({ ref }) => ref !== null && ref.worker === chosen?.ref.worker);
-      if (chosen === null || member === undefined) return null;
-      return reserveAt(member, chosen.ref, promptTokens, expectedTokens);
+    add,
+    remove,
+    setLeaving(url, isLeaving) {
+      const member = members.get(url);
+      if (member === undefined || member.isLeaving === isLeaving) return;
+      member.isLeaving = isLeaving;
+      if (isLeaving && member.ref !== null) busy.forget(member.ref.worker);
+      ports.onMember(viewOf(member));
+      if (!isLeaving || member.ref === null || member.beacon?.state === 'draining') return;
+      log({ worker: member.ref.worker }, 'worker leaves');
+      ports.onLeaving(member.ref);
     },
-    reserve(ref, { promptTokens, expectedTokens }) {
-      const member = members.find((each) => each.ref?.incarnation === ref.incarnation);
-      if (member === undefined || !isOpen(member)) return null;
-      return reserveAt(member, ref, promptTokens, expectedTokens);
+    isAnswering({ worker, incarnation }) {
+      const member = named.get(worker);
+      return (
+        member?.ref?.incarnation === incarnation &&
+        !member.isGone &&
+        (member.condition === 'alive' || member.condition === 'suspect')
+      );
+    },
+    pick({ model, excluded, ...tokens }) {
+      const atMs = now();
+      const chosen = route({ excluded, promptTokens: tokens.promptTokens }, candidates(model, atMs), [
+        random(),
+        random(),
+      ]);
+      const member = chosen === null ? undefined : named.get(chosen.ref.worker);
+      return chosen === null || member === undefined ? null : reserve(member, chosen.ref, tokens);
+    },
+    reserve(ref, tokens) {
+      const member = named.get(ref.worker);
+      if (member?.ref?.incarnation !== ref.incarnation || !isOpen(member)) return null;
+      return reserve(member, ref, tokens);
     },
     models: () => [
-      ...new Set(members.filter(isOpen).flatMap(({ beacon }) => (beacon === null ? [] : [beacon.model]))),
+      ...new Set(
+        [...members.values()].filter(isOpen).flatMap(({ beacon }) => (beacon === null ? [] : [beacon.model])),
+      ),
     ],
     room: () => ({ hasRoom: busy.hasRoom, roomTokens: busy.roomTokens }),
-    members: () => members.map(viewOf),
+    members: () => [...members.values()].map(viewOf),
     forgive: (ref) => ejector.forgive(ref),
     tick() {
       const atMs = now();
-      for (const member of members) if (!member.isGone) judge(member, atMs);
+      for (const member of members.values()) if (!member.isGone) judge(member, atMs);
     },
     async close() {
-      for (const { reader } of members) reader.close();
-      await Promise.all(members.map(({ http }) => http.destroy()));
+      for (const { reader } of members.values()) reader.close();
+      await Promise.all([...members.values()].map(({ http }) => http.destroy()));
     },
   };
 }

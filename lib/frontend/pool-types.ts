@@ -1,0 +1,64 @@
+import type { Pool as HttpPool } from 'undici';
+import type { Patience } from '../fleet/migrator-types.js';
+import type { Outcome, WorkerRef } from '../fleet/types.js';
+import type { WorkerCondition } from '../fleet/worker-health.js';
+import type { MemberView } from './member-view.js';
+
+export interface PoolPorts {
+  now(): number;
+  random(): number;
+  log(fields: object, message: string): void;
+  /** The worker drains: what runs there may move. */
+  onLeaving(ref: WorkerRef): void;
+  onCondition(ref: WorkerRef, condition: WorkerCondition): void;
+  /** The process is gone, or another one is in its place. */
+  onGone(ref: WorkerRef): void;
+  onEjected(ref: WorkerRef): void;
+  /** It has come, gone, or begun to drain. */
+  onMember(member: MemberView): void;
+  /** The engine there moved: who waits for a first token there has not been forgotten. */
+  onProgress(ref: WorkerRef): void;
+}
+
+/** A worker that a request was given to; `release` it with what came of it, once. */
+export interface Reservation {
+  readonly ref: WorkerRef;
+  readonly http: HttpPool;
+  readonly patience: Patience;
+  /** A token came. */
+  token(): void;
+  /** What breaks off at a worker that drains was to be expected. */
+  explain(outcome: Outcome): Outcome;
+  /** Null: nothing was sent. */
+  release(outcome: Outcome | null): void;
+}
+
+export interface WorkerPool {
+  /** From now on there may be a worker; whether it is there its beacons say. Idempotent. */
+  add(url: string): void;
+  /** Nothing new goes there; what runs there ends first, then its connections are closed. */
+  remove(url: string): void;
+  /** Somebody else says that it leaves, or that it does not after all. */
+  setLeaving(url: string, isLeaving: boolean): void;
+  /** Whether this life of a worker still sends beacons, and its engine moves. */
+  isAnswering(ref: WorkerRef): boolean;
+  pick(request: {
+    readonly model: string | null;
+    readonly excluded: readonly WorkerRef[];
+    readonly promptTokens: number;
+    readonly expectedTokens: number;
+  }): Reservation | null;
+  /** At a worker that is known; null: it takes nothing any more. */
+  reserve(
+    ref: WorkerRef,
+    request: { readonly promptTokens: number; readonly expectedTokens: number },
+  ): Reservation | null;
+  models(): readonly string[];
+  /** Whether a worker that takes requests is below its thresholds, and how many tokens may go out before none is. */
+  room(): { readonly hasRoom: boolean; readonly roomTokens: number };
+  members(): readonly MemberView[];
+  forgive(ref: WorkerRef): void;
+  /** Looks at silence; call it every 50 to 100 ms. */
+  tick(): void;
+  close(): Promise<void>;
+}

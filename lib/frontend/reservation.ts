@@ -1,0 +1,43 @@
+import type { Permit } from '../fleet/load-view.js';
+import type { Outcome } from '../fleet/types.js';
+import type { Member } from './member.js';
+import type { Reservation } from './pool-types.js';
+
+const MIN_NEXT_MS = 1000;
+const MAX_NEXT_MS = 10_000;
+const FIRST_MS = 3000;
+const BREAKS: readonly Outcome[] = ['not_sent', 'connect', 'reset', 'truncated'];
+
+/** @param released called once, after which the reservation holds nothing */
+export function createReservation(
+  member: Member,
+  permit: Permit,
+  ports: { now(): number; released(outcome: Outcome | null): void },
+): Reservation {
+  let isHeld = true;
+  let lastTokenMs: number | null = null;
+  const nextMs = Math.min(MAX_NEXT_MS, Math.max(MIN_NEXT_MS, member.tokenMs * 10));
+  const firstMs = Math.max(FIRST_MS, 3 * (member.beacon?.expectedStepMs ?? 0));
+  member.reservations += 1;
+  return {
+    ref: permit.ref,
+    http: member.http,
+    patience: { firstMs, nextMs },
+    token() {
+      const atMs = ports.now();
+      permit.progress(1);
+      member.health.frame(atMs);
+      if (lastTokenMs !== null) member.tokenMs += 0.05 * (atMs - lastTokenMs - member.tokenMs);
+      lastTokenMs = atMs;
+    },
+    release(outcome) {
+      if (!isHeld) return;
+      isHeld = false;
+      member.reservations -= 1;
+      permit.release();
+      ports.released(outcome);
+    },
+    explain: (outcome) =>
+      member.beacon?.state === 'draining' && BREAKS.includes(outcome) ? 'draining' : outcome,
+  };
+}
