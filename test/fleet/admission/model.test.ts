@@ -21,7 +21,8 @@ const command = fc.record({
   promptTokens: fc.nat(200),
   cachedTokens: fc.nat(100),
   expectedTokens: fc.nat(100),
-  bytes: fc.nat(120),
+  // Now the bytes of the queue are its bound, now its length is.
+  bytes: fc.oneof(fc.nat(20), fc.nat(120)),
   patienceMs: fc.oneof(fc.integer({ min: -50, max: 3000 }), fc.constant(Number.POSITIVE_INFINITY)),
   random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
   hasRoom: fc.constantFrom(true, true, true, false),
@@ -45,7 +46,8 @@ interface Known {
 }
 
 describe('admission to a pool, whatever comes', () => {
-  it('keeps its invariants after every step', () => {
+  /** @param seed null: another one in each run */
+  function check(seed: number | null, numRuns: number) {
     let admits = 0;
     const reasons = new Set<string>();
     fc.assert(
@@ -168,13 +170,27 @@ describe('admission to a pool, whatever comes', () => {
           admission.queuedBytes,
         ]).toEqual([0, 0, 0, 0]);
       }),
-      { numRuns: 400 },
+      { numRuns, ...(seed === null ? {} : { seed }) },
     );
-    // The model has been where it should have been.
+    return { admits, reasons };
+  }
+
+  it('keeps its invariants after every step', () => {
+    check(null, 200);
+  });
+
+  it('has been led to every answer by them', () => {
+    // What is reached by chance is not reached in each run: the seed is fixed.
+    const { admits, reasons } = check(1, 200);
     expect(admits).toBeGreaterThan(1000);
-    expect([...reasons].sort()).toEqual(
-      ['deadline', 'infeasible', 'overload', 'queue_bytes', 'queue_full', 'queue_timeout'].sort(),
-    );
+    expect([...reasons].sort()).toEqual([
+      'deadline',
+      'infeasible',
+      'overload',
+      'queue_bytes',
+      'queue_full',
+      'queue_timeout',
+    ]);
   });
 
   it('serves one tenant no more than the bound beyond another that waits as well', () => {
