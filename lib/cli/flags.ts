@@ -11,8 +11,11 @@ export class UsageError extends Error {
 /** `serve` always stops on signals, so `shutdown` itself is no flag; nor is what only an application can use. */
 export const FLAG_OPTIONS: readonly OptionSpec[] = OPTIONS.filter(({ isNoFlag }) => isNoFlag !== true);
 
-/** Flags of `serve` as options: `--name value`, `--name=value`; a boolean alone is true, `--no-name` is false. */
-export function parseFlags(args: readonly string[]): HealthOptions {
+/**
+ * Flags of `serve` as options: `--name value`, `--name=value`; a boolean alone is true, `--no-name` is false.
+ * @param others flags that the command has besides: what is unknown may be one of them, misspelt
+ */
+export function parseFlags(args: readonly string[], others: readonly string[] = []): HealthOptions {
   const options: Record<string, unknown> = {};
   const rest = [...args];
   for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
@@ -20,7 +23,7 @@ export function parseFlags(args: readonly string[]): HealthOptions {
     const negated = flag.startsWith('--no-');
     const spec = specOf(negated ? `--${flag.slice('--no-'.length)}` : flag);
     const isSwitch = spec?.kind.type === 'boolean';
-    if (spec === undefined || (negated && !isSwitch)) throw unknown(argument, flag);
+    if (spec === undefined || (negated && !isSwitch)) throw unknown(argument, flag, others);
     if (negated && inline !== undefined) throw new UsageError(`${flag} takes no value`);
     const text = inline ?? (isSwitch ? 'true' : rest.shift());
     if (text === undefined) throw new UsageError(`${flag} needs a value`);
@@ -33,9 +36,9 @@ function specOf(flag: string): OptionSpec | undefined {
   return FLAG_OPTIONS.find(({ name }) => flagName(name) === flag);
 }
 
-function unknown(argument: string, flag: string): UsageError {
+function unknown(argument: string, flag: string, others: readonly string[]): UsageError {
   if (!flag.startsWith('-')) return new UsageError(`unexpected argument ${JSON.stringify(argument)}`);
-  const known = [...FLAG_OPTIONS.map(({ name }) => flagName(name)), '--help'];
+  const known = [...others, ...FLAG_OPTIONS.map(({ name }) => flagName(name)), '--help'];
   return new UsageError(`unknown flag ${flag}${didYouMean(flag, known)}`);
 }
 

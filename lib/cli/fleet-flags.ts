@@ -17,6 +17,28 @@ export interface FleetFlag {
 
 export type FleetValues = Readonly<Record<string, unknown>>;
 
+export const HTTP_PORT: FleetFlag = {
+  flag: '--http-port',
+  placeholder: 'N',
+  kind: { type: 'integer', min: 0, max: 65_535 },
+  meaning: 'port of the API, 0: any (8000)',
+};
+
+export const HTTP_HOST: FleetFlag = {
+  flag: '--http-host',
+  placeholder: 'TEXT',
+  kind: { type: 'string' },
+  meaning: 'address of the API (127.0.0.1)',
+};
+
+/** `{ [name]: value }`, or nothing where there is no value. */
+export function given<Name extends string, T>(
+  name: Name,
+  value: T | undefined,
+): { readonly [key in Name]?: T } {
+  return (value === undefined ? {} : { [name]: value }) as { readonly [key in Name]?: T };
+}
+
 /**
  * Flags before variables; what neither gives is absent.
  * @throws UsageError for a bad flag, InferenceHealthError ERR_CONFIG_INVALID for a bad variable
@@ -44,7 +66,13 @@ export function parseFleetFlags(
     const text = variable === undefined ? null : textOf(environment, variable);
     if (variable !== undefined && text !== null) values[flag] ??= parseValue(variable, kind, text);
   }
-  return { values, health: parseFlags(others) };
+  return {
+    values,
+    health: parseFlags(
+      others,
+      flags.map(({ flag }) => flag),
+    ),
+  };
 }
 
 function parseFlag(name: string, kind: Kind, text: string): unknown {

@@ -1,10 +1,10 @@
-import { InferenceHealthError } from '../errors.js';
 import { urlOf } from '../probe/listener-url.js';
 import { startLlama } from '../worker/llama.js';
 import { isListenerConfigured } from '../worker/probe-port.js';
 import { serveWorker } from '../worker/serve-worker.js';
-import { type FleetFlag, fleetHelp, parseFleetFlags } from './fleet-flags.js';
+import { type FleetFlag, fleetHelp, given, HTTP_HOST, HTTP_PORT, parseFleetFlags } from './fleet-flags.js';
 import { runFleet, withFreeProbePort } from './fleet-run.js';
+import { modelFile } from './model-file.js';
 
 const FLAGS: readonly FleetFlag[] = [
   { flag: '--model', placeholder: 'FILE.gguf', kind: { type: 'string' }, meaning: 'the model' },
@@ -14,18 +14,8 @@ const FLAGS: readonly FleetFlag[] = [
     kind: { type: 'string' },
     meaning: 'name under /v1/models (the file name)',
   },
-  {
-    flag: '--http-port',
-    placeholder: 'N',
-    kind: { type: 'integer', min: 0, max: 65_535 },
-    meaning: 'port of the API (8000)',
-  },
-  {
-    flag: '--http-host',
-    placeholder: 'TEXT',
-    kind: { type: 'string' },
-    meaning: 'address of the API (127.0.0.1)',
-  },
+  HTTP_PORT,
+  HTTP_HOST,
   {
     flag: '--name',
     placeholder: 'TEXT',
@@ -54,17 +44,11 @@ export function worker(args: readonly string[]): Promise<number | undefined> {
   return runFleet('worker', async (logger) => {
     const { values, health: flags } = parseFleetFlags(args, FLAGS, process.env);
     const get = <T>(name: string): T | undefined => values[`--${name}`] as T | undefined;
-    const path = get<string>('model');
-    if (path === undefined)
-      throw new InferenceHealthError('ERR_CONFIG_INVALID', '--model: expected the path of a GGUF file');
-    const port = get<number>('http-port');
-    const host = get<string>('http-host');
-    const name = get<string>('name');
-    const modelName = get<string>('model-name');
+    const path = modelFile(get<string>('model'));
     const served = await serveWorker({
-      ...(port === undefined ? {} : { port }),
-      ...(host === undefined ? {} : { host }),
-      ...(name === undefined ? {} : { name }),
+      ...given('port', get<number>('http-port')),
+      ...given('host', get<string>('http-host')),
+      ...given('name', get<string>('name')),
       health: withFreeProbePort(flags, isListenerConfigured()),
       logger,
       engine: (health) =>
@@ -72,7 +56,7 @@ export function worker(args: readonly string[]): Promise<number | undefined> {
           path,
           sequences: get<number>('sequences') ?? 8,
           contextSize: get<number>('context-size') ?? 1024,
-          ...(modelName === undefined ? {} : { modelName }),
+          ...given('modelName', get<string>('model-name')),
         }),
     });
     served.health.onShutdown('worker', () => served.closeApi());

@@ -1,6 +1,6 @@
 import type { Environment } from './environment.js';
 
-/** Dynamo's variables that this package reads. */
+/** Variables of Dynamo's workers that this package reads. */
 export const DYNAMO_NAMES: readonly string[] = [
   'DYN_SYSTEM_PORT',
   'DYN_SYSTEM_ENABLED',
@@ -20,6 +20,26 @@ export const DYNAMO_NAMES: readonly string[] = [
   'DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS',
   'DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT',
   'DYN_RUNTIME_GRACEFUL_SHUTDOWN_TIMEOUT_SECS',
+];
+
+/** Variables of Dynamo's frontends that `inference-health frontend` reads. */
+export const DYNAMO_FRONTEND_NAMES: readonly string[] = [
+  'DYN_HTTP_PORT',
+  'DYN_HTTP_HOST',
+  'DYN_HTTP_OVERLOAD_STATUS_CODE',
+  'DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS',
+  'DYN_HTTP_SVC_HEALTH_PATH',
+  'DYN_HTTP_SVC_LIVE_PATH',
+  'DYN_HTTP_SVC_METRICS_PATH',
+  'DYN_HTTP_SVC_MODELS_PATH',
+  'DYN_HTTP_SVC_CHAT_PATH',
+  'DYN_HTTP_SVC_CMP_PATH',
+  'DYN_MIGRATION_LIMIT',
+  'DYN_MIGRATION_MAX_SEQ_LEN',
+  'DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD',
+  'DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD',
+  'DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD_FRAC',
+  'DYN_DISABLE_FRONTEND_ADMIN_API',
 ];
 
 /**

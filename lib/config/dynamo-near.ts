@@ -1,4 +1,4 @@
-import { DYNAMO_NAMES, isServiceLink } from './dynamo-names.js';
+import { DYNAMO_FRONTEND_NAMES, DYNAMO_NAMES, isServiceLink } from './dynamo-names.js';
 import type { Environment } from './environment.js';
 import { distance } from './suggest.js';
 
@@ -14,14 +14,17 @@ const OTHERS: readonly string[] = [
   'DYN_RUNTIME_NUM_WORKER_THREADS',
   'DYN_RUNTIME_MAX_BLOCKING_THREADS',
   'DYN_RUNTIME_INHIBITED_DURATION_SECS',
+  'DYN_HTTP_SVC_EMB_PATH',
 ];
+
+const KNOWN: readonly string[] = [...DYNAMO_NAMES, ...DYNAMO_FRONTEND_NAMES];
 
 const MOST_EDITS = 2;
 
 /** One text for each variable that is not read and looks like one that is. Unknown `DYN_*` names in general are Dynamo's own. */
 export function nearMisses(environment: Environment): string[] {
   return Object.entries(environment).flatMap(([name, text = '']) => {
-    if (!name.startsWith('DYN_') || DYNAMO_NAMES.includes(name) || OTHERS.includes(name)) return [];
+    if (!name.startsWith('DYN_') || KNOWN.includes(name) || OTHERS.includes(name)) return [];
     if (NUMBERED.test(name) || isServiceLink(name, text) || text.trim() === '') return [];
     const meant = nearest(name);
     return meant === null ? [] : [`the variable ${name} is not read (did you mean ${meant}?)`];
@@ -34,7 +37,7 @@ export function nearMisses(environment: Environment): string[] {
  */
 function nearest(name: string): string | null {
   if (name.length > 100) return null;
-  const close = DYNAMO_NAMES.map((known) => ({ known, edits: distance(name, known) })).sort(
+  const close = KNOWN.map((known) => ({ known, edits: distance(name, known) })).sort(
     (a, b) => a.edits - b.edits,
   );
   const [best] = close;

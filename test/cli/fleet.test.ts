@@ -54,10 +54,13 @@ describe('the command frontend', () => {
 
   it('says what is wrong with flags and variables', async () => {
     expect(await fails(['frontend'])).toEqual([
-      78,
+      64,
       expect.stringMatching(/--workers: expected at least one/),
     ]);
-    expect(await fails(['frontend', '--worker', 'x'])).toEqual([64, expect.stringMatching(/unknown flag/)]);
+    expect(await fails(['frontend', '--worker', 'x'])).toEqual([
+      64,
+      expect.stringMatching(/unknown flag --worker \(did you mean --workers\?\)/),
+    ]);
     const workers = ['frontend', '--workers', 'http://127.0.0.1:1'];
     expect(await fails([...workers, '--overload-status', '200'])).toEqual([
       64,
@@ -73,10 +76,27 @@ describe('the command frontend', () => {
 
 describe('the command worker', () => {
   it('says what is missing', async () => {
-    expect(await fails(['worker'])).toEqual([78, expect.stringMatching(/--model: expected/)]);
+    expect(await fails(['worker'])).toEqual([64, expect.stringMatching(/--model: expected/)]);
+    expect(await fails(['worker', '--modle', 'x'])).toEqual([
+      64,
+      expect.stringMatching(/unknown flag --modle \(did you mean --model\?\)/),
+    ]);
+  });
+
+  it('refuses what is no model before it starts anything', async () => {
+    // One line: nothing of a status that came and went.
+    const missing = /^inference-health worker: --model: expected a GGUF file, but there is no .*\n$/;
     expect(await fails(['worker', '--model', '/nowhere.gguf', '--http-port', '0'])).toEqual([
       78,
-      expect.stringMatching(/no model at/),
+      expect.stringMatching(missing),
+    ]);
+    expect(await fails(['worker', '--model', '/tmp'])).toEqual([
+      78,
+      expect.stringMatching(/cannot be read \(EISDIR\)/),
+    ]);
+    expect(await fails(['worker', '--model', process.execPath])).toEqual([
+      78,
+      expect.stringMatching(/is none/),
     ]);
   });
 

@@ -1,0 +1,76 @@
+import { FRONTEND_HEALTH_MODES } from '../dialects/dynamo-frontend.js';
+import { type FleetFlag, fleetHelp, HTTP_HOST, HTTP_PORT } from './fleet-flags.js';
+
+const MAX_TOKENS = 1_000_000_000;
+
+export const FRONTEND_FLAGS: readonly FleetFlag[] = [
+  {
+    flag: '--workers',
+    placeholder: 'URL,URL',
+    kind: { type: 'list' },
+    meaning: 'the workers, as http://host:port',
+  },
+  { ...HTTP_PORT, variable: 'DYN_HTTP_PORT' },
+  { ...HTTP_HOST, variable: 'DYN_HTTP_HOST' },
+  {
+    flag: '--health-mode',
+    placeholder: 'MODE',
+    kind: { type: 'choice', values: FRONTEND_HEALTH_MODES },
+    meaning: `${FRONTEND_HEALTH_MODES.join(', ')} (documented)`,
+  },
+  {
+    flag: '--migration-limit',
+    placeholder: 'N',
+    kind: { type: 'integer', min: 0, max: 1000 },
+    meaning: 'moves of a stream within a minute, 0: none (3)',
+    variable: 'DYN_MIGRATION_LIMIT',
+  },
+  {
+    flag: '--migration-max-seq-len',
+    placeholder: 'N',
+    kind: { type: 'integer', min: 0, max: MAX_TOKENS },
+    meaning: 'tokens of the longest stream that moves (any)',
+    variable: 'DYN_MIGRATION_MAX_SEQ_LEN',
+  },
+  {
+    flag: '--active-decode-blocks-threshold',
+    placeholder: 'N',
+    kind: { type: 'number', min: 0, max: 1 },
+    meaning: 'share of KV blocks above which a worker is full',
+    variable: 'DYN_ACTIVE_DECODE_BLOCKS_THRESHOLD',
+  },
+  {
+    flag: '--active-prefill-tokens-threshold',
+    placeholder: 'N',
+    kind: { type: 'integer', min: 0, max: MAX_TOKENS },
+    meaning: 'tokens to prefill above which a worker is full',
+    variable: 'DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD',
+  },
+  {
+    flag: '--active-prefill-tokens-threshold-frac',
+    placeholder: 'N',
+    kind: { type: 'number', min: 0, max: 1_000_000 },
+    meaning: 'the same as a share of one batch',
+    variable: 'DYN_ACTIVE_PREFILL_TOKENS_THRESHOLD_FRAC',
+  },
+  {
+    flag: '--overload-status',
+    placeholder: 'N',
+    kind: { type: 'integer', min: 400, max: 599 },
+    meaning: 'HTTP status of a refusal for load (503)',
+    variable: 'DYN_HTTP_OVERLOAD_STATUS_CODE',
+  },
+  {
+    flag: '--max-concurrent',
+    placeholder: 'N',
+    kind: { type: 'integer', min: 1, max: 1_000_000 },
+    meaning: 'requests that run at the same time (any)',
+  },
+];
+
+export const frontendHelp = (): string =>
+  fleetHelp(
+    'frontend',
+    "OpenAI's API in front of workers; streams of a lost worker go on at another.",
+    FRONTEND_FLAGS,
+  );

@@ -1,0 +1,28 @@
+import type { FrontendHealthMode } from '../dialects/dynamo-frontend.js';
+import type { FrontendOptions } from '../frontend/options.js';
+import { UsageError } from './flags.js';
+import { type FleetValues, given } from './fleet-flags.js';
+
+/** What the flags of `frontend` say about it; the rest is its process's. */
+export function frontendOptions(values: FleetValues): Omit<FrontendOptions, 'health' | 'logger'> {
+  const get = <T>(name: string): T | undefined => values[`--${name}`] as T | undefined;
+  const workers = get<readonly string[]>('workers') ?? [];
+  if (workers.length === 0) throw new UsageError('--workers: expected at least one URL, as http://host:port');
+  return {
+    workers: workers.map((url) => url.replace(/\/$/, '')),
+    ...given('port', get<number>('http-port')),
+    ...given('host', get<string>('http-host')),
+    ...given('healthMode', get<FrontendHealthMode>('health-mode')),
+    ...given('overloadStatus', get<number>('overload-status')),
+    admission: given('maxConcurrent', get<number>('max-concurrent')),
+    migration: {
+      ...given('migrationLimit', get<number>('migration-limit')),
+      ...given('maxSeqLen', get<number>('migration-max-seq-len')),
+    },
+    thresholds: {
+      activeDecodeBlocks: get<number>('active-decode-blocks-threshold') ?? null,
+      activePrefillTokens: get<number>('active-prefill-tokens-threshold') ?? null,
+      activePrefillTokensFraction: get<number>('active-prefill-tokens-threshold-frac') ?? null,
+    },
+  };
+}
