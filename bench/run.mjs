@@ -23,6 +23,7 @@ const order = [
   'start',
   'host-sample',
   'token-path',
+  'frontend-overhead',
   'pool-admission',
   'cancel',
   'overhead',
