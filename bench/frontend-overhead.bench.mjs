@@ -71,8 +71,11 @@ export async function run(bench) {
 }
 
 function table({ key, title, everyMs }, names, middle) {
-  const added = (name, what) =>
-    name === 'direct' ? '–' : formatUs(middle(name, key, what) - middle('direct', key, what));
+  const added = (name, what) => {
+    if (name === 'direct') return '–';
+    const us = middle(name, key, what) - middle('direct', key, what);
+    return us > 0 ? formatUs(us) : '0';
+  };
   return {
     title,
     columns: [
