@@ -1,6 +1,11 @@
-// Writes a model in GGUF, version 3, that any llama.cpp loads: the llama architecture with random weights, and a vocabulary
-// of its own. It talks nonsense, but it is a real model: it tokenizes, fills a KV cache and generates. Half a megabyte,
-// the same bytes every time and everywhere.
+// Writes a model in GGUF, version 3, that any llama.cpp loads: the llama architecture, and a vocabulary of its own. It talks
+// nonsense, but it is a real model: it tokenizes, fills a KV cache and generates. Half a megabyte, the same bytes every time
+// and everywhere.
+//
+// Its weights are made so that all that it computes are small whole numbers, which no rounding touches: every token is a code
+// of signs, a head of attention looks at one token so many places back, and what is found is added up. So the best next token
+// leads the second by far more than any order of summation changes, and a greedy text is the same however it was batched,
+// which random weights do not give: of 2,388 replays of such a model one went another way.
 //
 //   node examples/llama/tiny-gguf.mjs tiny.gguf
 import { writeFileSync } from 'node:fs';
@@ -89,6 +94,7 @@ function createWriter() {
 
 /** `llama.*` keys: what a loader needs to build the graph. */
 const SHAPE = { width: 64, layers: 2, heads: 4, kvHeads: 2, hidden: 128, context: 4096 };
+const HEAD = SHAPE.width / SHAPE.heads;
 
 function metadata(tokens, seed) {
   const { width, layers, heads, kvHeads, hidden, context } = SHAPE;
@@ -103,8 +109,9 @@ function metadata(tokens, seed) {
     'llama.feed_forward_length': ['uint32', hidden],
     'llama.attention.head_count': ['uint32', heads],
     'llama.attention.head_count_kv': ['uint32', kvHeads],
-    'llama.attention.layer_norm_rms_epsilon': ['float32', 1e-5],
-    'llama.rope.dimension_count': ['uint32', width / heads],
+    // Below what is seen beside 1: the norms divide by exactly 1 and 2.
+    'llama.attention.layer_norm_rms_epsilon': ['float32', 1e-12],
+    'llama.rope.dimension_count': ['uint32', HEAD],
     'tokenizer.ggml.model': ['string', 'llama'],
     'tokenizer.ggml.tokens': ['array', ['string', ...tokens.map(({ text }) => text)]],
     'tokenizer.ggml.scores': ['array', ['float32', ...tokens.map(({ score }) => score)]],
@@ -117,42 +124,126 @@ function metadata(tokens, seed) {
   };
 }
 
-/** Name, dimensions (fastest first, as ggml wants them) and the scale of the weights of a row; norms are all ones. */
-function tensors(tokens) {
-  const { width, layers, heads, kvHeads, hidden } = SHAPE;
-  const kvWidth = (width / heads) * kvHeads;
-  const norm = (name) => ({ name, dimensions: [width], ones: true });
-  const matrix = (name, columns, rows, scale = () => 1) => ({ name, dimensions: [columns, rows], scale });
+/** Signs of a token's code. The width is 4 constants and five places for codes: 4 + 5 * 12. */
+const CODE = 12;
+const PLACES = 5;
+const CONSTANTS = 4;
+const at = (place, index) => CONSTANTS + CODE * place + index;
+/** So many places back each head looks. */
+const BACK = [
+  [1, 2, 5, 9],
+  [3, 8, 13, 18],
+];
+/** Constants of an embedding, and after the first layer: with the codes 64 and 256 in squares, so norms of 1 and 2. */
+const FIRST = [6, 4, 0, 0];
+const SECOND = [14, 0, 0, 0];
+/** Length of a pair of query and of key: so large that attention is all at one token. */
+const SHARP = 32;
+/** Rotary pairs in use; the slower ones tell near places apart too little. */
+const PAIRS = 4;
+/** Of the logits: their standard deviation is about 2. */
+const SCALE = 0.3;
+const TIE_BREAK = 1 / 32;
+const NEVER = -300;
+
+/** Name, dimensions (fastest first, as ggml wants them) and data; what is not said is 0. */
+function tensors(tokens, random) {
+  const { width, layers, hidden, heads, kvHeads } = SHAPE;
+  const kvWidth = HEAD * kvHeads;
+  const sign = () => (random() < 0 ? -1 : 1);
+  const ones = (name) => ({ name, dimensions: [width], data: new Float32Array(width).fill(1) });
+  const matrix = (name, columns, rows, fill) => {
+    const data = new Float32Array(columns * rows);
+    fill((row, column, value) => {
+      data[row * columns + column] = value;
+    });
+    return { name, dimensions: [columns, rows], data };
+  };
+  const codes = tokens.map(() => Array.from({ length: CODE }, sign));
+
+  /** Turned back by its places, so that the rotation of as many places makes it equal to the key. */
+  const query = (layer) => (set) => {
+    const constant = layer === 0 ? FIRST[0] : SECOND[0] / 2;
+    BACK[layer].forEach((back, head) => {
+      for (let pair = 0; pair < PAIRS; pair += 1) {
+        const angle = back * 10_000 ** ((-2 * pair) / HEAD);
+        set(head * HEAD + 2 * pair, 0, (SHARP * Math.cos(angle)) / constant);
+        set(head * HEAD + 2 * pair + 1, 0, (-SHARP * Math.sin(angle)) / constant);
+      }
+    });
+  };
+  const key = (layer) => (set) => {
+    const constant = layer === 0 ? FIRST[0] : SECOND[0] / 2;
+    for (let head = 0; head < kvHeads; head += 1)
+      for (let pair = 0; pair < PAIRS; pair += 1) set(head * HEAD + 2 * pair, 0, SHARP / constant);
+  };
+  /** Of the first layer: the code of the token, and a 1. Of the second: sums of all codes found. */
+  const value = (layer) => (set) => {
+    for (let head = 0; head < kvHeads; head += 1) {
+      if (layer === 0) {
+        for (let index = 0; index < CODE; index += 1) set(head * HEAD + index, at(0, index), 1);
+        set(head * HEAD + CODE, 1, 1 / FIRST[1]);
+        continue;
+      }
+      for (let index = 0; index < HEAD; index += 1)
+        for (let place = 0; place < PLACES; place += 1)
+          set(head * HEAD + index, at(place, Math.floor(((random() + 1) / 2) * CODE)), 2 * sign());
+    }
+  };
+  const output = (layer) => (set) => {
+    for (let head = 0; head < heads; head += 1) {
+      if (layer === 0)
+        for (let index = 0; index < CODE; index += 1) set(at(head + 1, index), head * HEAD + index, 1);
+      else
+        for (let row = CONSTANTS; row < width; row += 1)
+          set(row, head * HEAD + Math.floor(((random() + 1) / 2) * HEAD), sign());
+    }
+    if (layer > 0) return;
+    for (let row = 0; row < CONSTANTS; row += 1) set(row, CODE, SECOND[row] - FIRST[row]);
+  };
   const block = (layer) => [
-    norm(`blk.${layer}.attn_norm.weight`),
-    matrix(`blk.${layer}.attn_q.weight`, width, width),
-    matrix(`blk.${layer}.attn_k.weight`, width, kvWidth),
-    matrix(`blk.${layer}.attn_v.weight`, width, kvWidth),
-    matrix(`blk.${layer}.attn_output.weight`, width, width),
-    norm(`blk.${layer}.ffn_norm.weight`),
-    matrix(`blk.${layer}.ffn_gate.weight`, width, hidden),
-    matrix(`blk.${layer}.ffn_up.weight`, width, hidden),
-    matrix(`blk.${layer}.ffn_down.weight`, hidden, width),
+    ones(`blk.${layer}.attn_norm.weight`),
+    matrix(`blk.${layer}.attn_q.weight`, width, width, query(layer)),
+    matrix(`blk.${layer}.attn_k.weight`, width, kvWidth, key(layer)),
+    matrix(`blk.${layer}.attn_v.weight`, width, kvWidth, value(layer)),
+    matrix(`blk.${layer}.attn_output.weight`, width, width, output(layer)),
+    ones(`blk.${layer}.ffn_norm.weight`),
+    matrix(`blk.${layer}.ffn_gate.weight`, width, hidden, () => undefined),
+    matrix(`blk.${layer}.ffn_up.weight`, width, hidden, () => undefined),
+    matrix(`blk.${layer}.ffn_down.weight`, hidden, width, () => undefined),
   ];
+  let words = 0;
   return [
-    matrix('token_embd.weight', width, tokens.length, () => Math.sqrt(width)),
+    matrix('token_embd.weight', width, tokens.length, (set) => {
+      for (const [token, code] of codes.entries()) {
+        for (const [row, constant] of FIRST.entries()) set(token, row, constant);
+        for (const [index, bit] of code.entries()) set(token, at(0, index), bit);
+      }
+    }),
     ...Array.from({ length: layers }, (_, layer) => block(layer)).flat(),
-    norm('output_norm.weight'),
-    // Only words are likely: no text ends by chance, and none has half a character in it.
-    matrix('output.weight', width, tokens.length, (row) => (tokens[row].isWord ? 1 : 0.01)),
+    ones('output_norm.weight'),
+    matrix('output.weight', width, tokens.length, (set) => {
+      tokens.forEach(({ isWord }, token) => {
+        // Only words are likely: no text ends by chance, and none has half a character in it.
+        if (!isWord) {
+          set(token, 0, (SCALE * NEVER) / SECOND[0]);
+          return;
+        }
+        set(token, 0, (SCALE * TIE_BREAK * words) / SECOND[0]);
+        words += 1;
+        for (let place = 0; place < PLACES; place += 1)
+          for (let index = 0; index < CODE; index += 1)
+            // Hardly the same word twice.
+            set(token, at(place, index), SCALE * (place === 0 ? -3 * codes[token][index] : sign()));
+      });
+    }),
   ];
 }
 
-function weights({ dimensions, ones, scale }, random) {
-  const [columns, rows = 1] = dimensions;
-  const data = Buffer.alloc(4 * columns * rows);
-  for (let row = 0; row < rows; row += 1) {
-    // A uniform distribution of this width has a standard deviation of 1 / √columns.
-    const width = ones ? 0 : scale(row) * Math.sqrt(3 / columns);
-    for (let column = 0; column < columns; column += 1)
-      data.writeFloatLE(ones ? 1 : random() * width, 4 * (row * columns + column));
-  }
-  return data;
+function littleEndian(numbers) {
+  const bytes = Buffer.alloc(4 * numbers.length);
+  for (const [index, number] of numbers.entries()) bytes.writeFloatLE(number, 4 * index);
+  return bytes;
 }
 
 /** The file's bytes. Another seed gives another model of the same shape. */
@@ -160,7 +251,10 @@ export function tinyGguf(seed = 1984) {
   const tokens = vocabulary();
   const random = createRandom(seed);
   const pairs = Object.entries(metadata(tokens, seed));
-  const list = tensors(tokens).map((tensor) => ({ ...tensor, data: weights(tensor, random) }));
+  const list = tensors(tokens, random).map(({ data, ...tensor }) => ({
+    ...tensor,
+    data: littleEndian(data),
+  }));
 
   const write = createWriter();
   write.push(Buffer.from('GGUF'));
