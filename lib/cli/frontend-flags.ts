@@ -1,5 +1,6 @@
 import { FRONTEND_HEALTH_MODES } from '../dialects/dynamo-frontend.js';
 import { type FleetFlag, fleetHelp, HTTP_HOST, HTTP_PORT } from './fleet-flags.js';
+import { API_TOKEN_FLAG, FLEET_TOKEN_FLAG, SERVER_TLS_FLAGS, WORKER_TLS_FLAGS } from './security-flags.js';
 
 const MAX_TOKENS = 1_000_000_000;
 
@@ -8,7 +9,7 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
     flag: '--workers',
     placeholder: 'URL,URL',
     kind: { type: 'list' },
-    meaning: 'the workers, as http://host:port',
+    meaning: 'the workers, as http://host:port or https://host:port',
   },
   { ...HTTP_PORT, variable: 'DYN_HTTP_PORT' },
   { ...HTTP_HOST, variable: 'DYN_HTTP_HOST' },
@@ -66,6 +67,10 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
     kind: { type: 'integer', min: 1, max: 1_000_000 },
     meaning: 'requests that run at the same time (any)',
   },
+  ...SERVER_TLS_FLAGS,
+  API_TOKEN_FLAG,
+  FLEET_TOKEN_FLAG,
+  ...WORKER_TLS_FLAGS,
 ];
 
 export const frontendHelp = (): string =>

@@ -2,6 +2,7 @@ import type { FrontendHealthMode } from '../dialects/dynamo-frontend.js';
 import type { FrontendOptions } from '../frontend/options.js';
 import { UsageError } from './flags.js';
 import { type FleetValues, given } from './fleet-flags.js';
+import { apiTokenFile, serverTls, tokenFile, workerTls } from './security-flags.js';
 
 /** What the flags of `frontend` say about it; the rest is its process's. */
 export function frontendOptions(values: FleetValues): Omit<FrontendOptions, 'health' | 'logger'> {
@@ -12,6 +13,10 @@ export function frontendOptions(values: FleetValues): Omit<FrontendOptions, 'hea
     workers: workers.map((url) => url.replace(/\/$/, '')),
     ...given('port', get<number>('http-port')),
     ...given('host', get<string>('http-host')),
+    ...serverTls(get),
+    ...apiTokenFile(get),
+    ...tokenFile(get),
+    ...workerTls(get),
     ...given('healthMode', get<FrontendHealthMode>('health-mode')),
     ...given('overloadStatus', get<number>('overload-status')),
     admission: given('maxConcurrent', get<number>('max-concurrent')),

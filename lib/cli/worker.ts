@@ -5,6 +5,7 @@ import { serveWorker } from '../worker/serve-worker.js';
 import { type FleetFlag, fleetHelp, given, HTTP_HOST, HTTP_PORT, parseFleetFlags } from './fleet-flags.js';
 import { runFleet, withFreeProbePort } from './fleet-run.js';
 import { modelFile } from './model-file.js';
+import { FLEET_TOKEN_FLAG, SERVER_TLS_FLAGS, serverTls, tokenFile } from './security-flags.js';
 
 const FLAGS: readonly FleetFlag[] = [
   { flag: '--model', placeholder: 'FILE.gguf', kind: { type: 'string' }, meaning: 'the model' },
@@ -34,6 +35,8 @@ const FLAGS: readonly FleetFlag[] = [
     kind: { type: 'integer', min: 16, max: 1_000_000 },
     meaning: 'tokens of each, prompt included (1024)',
   },
+  ...SERVER_TLS_FLAGS,
+  FLEET_TOKEN_FLAG,
 ];
 
 export const workerHelp = (): string =>
@@ -49,6 +52,8 @@ export function worker(args: readonly string[]): Promise<number | undefined> {
       ...given('port', get<number>('http-port')),
       ...given('host', get<string>('http-host')),
       ...given('name', get<string>('name')),
+      ...serverTls(get),
+      ...tokenFile(get),
       health: withFreeProbePort(flags, isListenerConfigured()),
       logger,
       engine: (health) =>

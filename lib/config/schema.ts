@@ -197,4 +197,7 @@ export function flagName(option: string): string {
 }
 
 /** Environment names that are not options but belong to the package. */
-export const OTHER_ENVIRONMENT: readonly string[] = [];
+export const OTHER_ENVIRONMENT: readonly string[] = [
+  'INFERENCE_HEALTH_FLEET_TOKEN',
+  'INFERENCE_HEALTH_API_TOKEN',
+];

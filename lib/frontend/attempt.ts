@@ -5,6 +5,7 @@ import { decodeFrame, FRAMES_TYPE, type Frame } from '../wire/frames.js';
 import { createLineSplitter } from '../wire/lines.js';
 import type { CompletionRequest } from '../worker/request.js';
 import type { Reservation } from './pool.js';
+import { PROBLEM_TEXTS, problemOf } from './problem.js';
 
 export interface AttemptPorts {
   frame(frame: Frame): void;
@@ -65,6 +66,11 @@ export function startAttempt(
       },
       body: bodyOf(attempt),
     });
+    if (statusCode === 401) {
+      body.on('error', () => undefined).destroy();
+      reservation.refused('token');
+      return fail({ outcome: 'overloaded', message: PROBLEM_TEXTS.token });
+    }
     if (statusCode !== 200) return fail(refusal(statusCode, headers, await readRefusal(body)));
     const split = createLineSplitter((line) => {
       if (hasEnded || killed.signal.aborted) return;
@@ -82,7 +88,12 @@ export function startAttempt(
   }
 
   run()
-    .catch((error: Error & { code?: string }) => fail({ outcome: outcomeOf(error), message: error.message }))
+    .catch((error: Error & { code?: string }) => {
+      const problem = problemOf(error);
+      if (problem === null) return fail({ outcome: outcomeOf(error), message: error.message });
+      reservation.refused(problem);
+      fail({ outcome: 'overloaded', message: PROBLEM_TEXTS[problem] });
+    })
     .finally(() => {
       clearTimeout(endTimer);
       // Lets go of the connection of an attempt that failed in the middle of its body.

@@ -1,6 +1,7 @@
-import type { Pool as HttpPool } from 'undici';
+import type { Dispatcher } from 'undici';
 import { decodeBeacon, type WorkerBeacon } from '../wire/beacon.js';
 import { createLineSplitter } from '../wire/lines.js';
+import { TokenRefused } from './problem.js';
 
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 1000;
@@ -8,32 +9,40 @@ const MAX_RETRY_MS = 1000;
 const SILENT_MS = 5000;
 
 export interface BeaconReader {
+  /** Asks anew, over another connection. */
+  again(): void;
   close(): void;
 }
 
 /** Reads a worker's beacons for ever, over one connection after the other. */
 export function readBeacons(
-  http: HttpPool,
+  http: Dispatcher,
   on: {
     beacon(beacon: WorkerBeacon): void;
     /** The connection could not be made, or has ended. `refused`: nobody listens there. */
     lost(error: Error, refused: boolean): void;
   },
 ): BeaconReader {
-  const closed = new AbortController();
+  let isClosed = false;
+  let present = new AbortController();
   let waitMs = FIRST_RETRY_MS;
   let timer: NodeJS.Timeout | undefined;
 
-  async function read(): Promise<void> {
+  async function read(signal: AbortSignal): Promise<void> {
     const { statusCode, body } = await http.request({
       path: '/v1/beacons',
       method: 'GET',
-      signal: closed.signal,
+      signal,
       headersTimeout: SILENT_MS,
       bodyTimeout: SILENT_MS,
     });
-    if (statusCode !== 200) throw new Error(`GET /v1/beacons answered ${statusCode}`);
+    if (statusCode !== 200) {
+      // Else its connection would stay with a body that nobody reads.
+      body.on('error', () => undefined).destroy();
+      throw statusCode === 401 ? new TokenRefused() : new Error(`GET /v1/beacons answered ${statusCode}`);
+    }
     const split = createLineSplitter((line) => {
+      if (signal.aborted) return;
       on.beacon(decodeBeacon(line));
       waitMs = FIRST_RETRY_MS;
     });
@@ -42,8 +51,9 @@ export function readBeacons(
   }
 
   function run(): void {
-    read().catch((error: Error & { code?: string }) => {
-      if (closed.signal.aborted) return;
+    const { signal } = present;
+    read(signal).catch((error: Error & { code?: string }) => {
+      if (signal.aborted) return;
       on.lost(error, error.code === 'ECONNREFUSED' || error.code === 'ENOENT');
       timer = setTimeout(run, waitMs);
       waitMs = Math.min(MAX_RETRY_MS, waitMs * 2);
@@ -51,8 +61,16 @@ export function readBeacons(
   }
   run();
   return {
+    again() {
+      if (isClosed) return;
+      present.abort();
+      clearTimeout(timer);
+      present = new AbortController();
+      run();
+    },
     close() {
-      closed.abort();
+      isClosed = true;
+      present.abort();
       clearTimeout(timer);
     },
   };

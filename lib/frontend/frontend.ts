@@ -1,16 +1,18 @@
-import { createServer } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { createFrontendHealth } from '../dialects/dynamo-frontend.js';
 import { monoMs } from '../native/clock.js';
-import { listen } from '../wire/listen.js';
+import { API_TOKEN } from '../wire/tokens.js';
+import { type Api, openApi } from '../worker/api.js';
 import { createGate } from './gate.js';
 import { createFrontendMetrics } from './metrics.js';
 import type { Frontend, FrontendOptions } from './options.js';
 import { createWorkerPool } from './pool.js';
 import { createRegister } from './register.js';
 import { createRequests } from './requests.js';
-import { createRoutes } from './routes.js';
+import { createRoutes, isOpenRoute } from './routes.js';
 import { startTicker } from './ticker.js';
 import { validateFrontend } from './validate.js';
+import { createWorkerHttp, type WorkerHttp } from './worker-http.js';
 
 export type { Frontend, FrontendOptions } from './options.js';
 
@@ -24,9 +26,12 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   const log = (fields: object, message: string): void => options.logger?.info(fields, message);
   const documented = createFrontendHealth(options.healthMode);
 
+  const workerHttp = createWorkerHttp(options);
+  const api = openFrontendApi(options, (request, response) => answer(request, response), workerHttp);
   const pool = createWorkerPool(
     options.workers,
     {
+      workerHttp,
       now: monoMs,
       random: Math.random,
       log,
@@ -63,9 +68,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     });
   });
 
-  const server = createServer(
-    createRoutes({ documented, metrics, requests, maxBodyBytes, models: pool.models }),
-  );
+  const answer = createRoutes({ documented, metrics, requests, maxBodyBytes, models: pool.models });
 
   async function drain(): Promise<void> {
     documented.setStage('draining');
@@ -81,6 +84,8 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     documented.setStage('stopping');
     requests.isDraining = true;
     requests.cut();
+    const { server, unwatch } = api;
+    unwatch();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
     // Errors that have just been written are to arrive.
@@ -88,7 +93,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     await Promise.all([closed, pool.close()]);
   }
 
-  const { url } = await listen(server, options.port ?? 8000, host).catch(async (error: unknown) => {
+  const { url } = await api.listen(options.port ?? 8000, host).catch(async (error: unknown) => {
     endTicks();
     await pool.close();
     throw error;
@@ -110,4 +115,19 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function openFrontendApi(options: FrontendOptions, listener: RequestListener, workerHttp: WorkerHttp): Api {
+  const { tls, apiToken, apiTokenFile, logger } = options;
+  const tokens = {
+    ...(apiToken === undefined ? {} : { token: apiToken }),
+    ...(apiTokenFile === undefined ? {} : { tokenFile: apiTokenFile }),
+  };
+  const names = { option: 'apiToken', file: 'apiTokenFile', variable: API_TOKEN };
+  try {
+    return openApi({ tls, tokens, names, logger, isOpen: isOpenRoute }, listener);
+  } catch (error) {
+    workerHttp.close();
+    throw error;
+  }
 }

@@ -1,14 +1,17 @@
 /** One worker as a pool keeps it. */
-import { Pool as HttpPool } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { WorkerRef } from '../fleet/types.js';
 import { createWorkerHealth, type WorkerCondition, type WorkerHealth } from '../fleet/worker-health.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
 import { type BeaconReader, readBeacons } from './beacon-reader.js';
+import type { WorkerProblem } from './problem.js';
 
 export interface Member {
   readonly url: string;
-  readonly http: HttpPool;
+  readonly http: Dispatcher;
   readonly reader: BeaconReader;
+  /** Why it cannot be used although it is there. */
+  problem: WorkerProblem | null;
   ref: WorkerRef | null;
   beacon: WorkerBeacon | null;
   isGone: boolean;
@@ -26,25 +29,18 @@ export interface Member {
   reservations: number;
 }
 
-const CONNECT_MS = 1000;
 /** What is left of a request when nobody holds the worker any more ends by itself, or not at all. */
 const CLOSE_MS = 5000;
 
 export function createMember(
   url: string,
+  http: Dispatcher,
   atMs: number,
   on: {
     beacon(member: Member, beacon: WorkerBeacon): void;
     lost(member: Member, error: Error, refused: boolean): void;
   },
 ): Member {
-  const http = new HttpPool(url, {
-    connections: null,
-    pipelining: 1,
-    connect: { timeout: CONNECT_MS },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
   const member: Member = {
     url,
     http,
@@ -52,6 +48,7 @@ export function createMember(
       beacon: (beacon) => on.beacon(member, beacon),
       lost: (error, refused) => on.lost(member, error, refused),
     }),
+    problem: null,
     ref: null,
     beacon: null,
     isGone: true,

@@ -4,15 +4,26 @@ import type { PoolAdmissionOptions } from '../fleet/admission/admission.js';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import type { MigrationLimits } from '../fleet/migrator-types.js';
 import type { Health } from '../lifecycle/health.js';
+import type { ClientTls, ServerTls } from '../wire/tls-files.js';
 import type { MemberView } from './member-view.js';
 
 export interface FrontendOptions {
-  /** `http://host:port` of each worker. */
+  /** `http://host:port` or `https://host:port` of each worker. */
   readonly workers: readonly string[];
   /** Port of the API, 0: any. Default 8000. */
   readonly port?: number;
-  /** Default 127.0.0.1: the API has no authentication of its own. */
+  /** Default 127.0.0.1: without `apiToken` whoever reaches the API may use it. */
   readonly host?: string;
+  /** Certificate of the API; without, it speaks plain HTTP. See docs/security.md. */
+  readonly tls?: ServerTls;
+  /** Tokens (or a file with one a line) of which a client has to show one. Default: none is asked for. */
+  readonly apiToken?: string | readonly string[];
+  readonly apiTokenFile?: string;
+  /** What workers ask for; of several the first is shown. Default: INFERENCE_HEALTH_FLEET_TOKEN. */
+  readonly token?: string | readonly string[];
+  readonly tokenFile?: string;
+  /** Whom to trust at `https://` workers, and what to show them. */
+  readonly workerTls?: ClientTls;
   /** Limits of migration; `migrationLimit` 3 by default, 0 turns it off. See docs/migration.md. */
   readonly migration?: Partial<MigrationLimits>;
   /** Largest request body. Default 10 MiB. */
@@ -31,7 +42,7 @@ export interface FrontendOptions {
 }
 
 export interface Frontend {
-  /** `http://host:port` of the API. */
+  /** `http://host:port` of the API, `https` with `tls`. */
   readonly url: string;
   /** Requests that run or wait. */
   readonly inFlight: number;

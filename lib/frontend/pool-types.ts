@@ -1,10 +1,13 @@
-import type { Pool as HttpPool } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Patience } from '../fleet/migrator-types.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
 import type { WorkerCondition } from '../fleet/worker-health.js';
 import type { MemberView } from './member-view.js';
+import type { WorkerProblem } from './problem.js';
+import type { WorkerHttp } from './worker-http.js';
 
 export interface PoolPorts {
+  readonly workerHttp: WorkerHttp;
   now(): number;
   random(): number;
   log(fields: object, message: string): void;
@@ -23,12 +26,14 @@ export interface PoolPorts {
 /** A worker that a request was given to; `release` it with what came of it, once. */
 export interface Reservation {
   readonly ref: WorkerRef;
-  readonly http: HttpPool;
+  readonly http: Dispatcher;
   readonly patience: Patience;
   /** A token came. */
   token(): void;
   /** What breaks off at a worker that drains was to be expected. */
   explain(outcome: Outcome): Outcome;
+  /** It could not be used, and not for a failure of its own: nothing more is sent there until its beacons come. */
+  refused(problem: WorkerProblem): void;
   /** Null: nothing was sent. */
   release(outcome: Outcome | null): void;
 }

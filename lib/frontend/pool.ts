@@ -10,6 +10,7 @@ import type { WorkerBeacon } from '../wire/beacon.js';
 import { closeMember, createMember, isOpen, type Member } from './member.js';
 import type { MemberView } from './member-view.js';
 import type { PoolPorts, Reservation, WorkerPool } from './pool-types.js';
+import { PROBLEM_TEXTS, problemOf, type WorkerProblem } from './problem.js';
 import { createReservation } from './reservation.js';
 
 export type { PoolPorts, Reservation, WorkerPool } from './pool-types.js';
@@ -30,8 +31,10 @@ export function createWorkerPool(
 
   function add(url: string): void {
     const known = members.get(url);
-    if (known === undefined) members.set(url, createMember(url, now(), { beacon: hear, lost: lose }));
-    else known.isRetired = false;
+    if (known === undefined) {
+      const http = ports.workerHttp.open(url);
+      members.set(url, createMember(url, http, now(), { beacon: hear, lost: lose }));
+    } else known.isRetired = false;
   }
 
   function remove(url: string): void {
@@ -61,6 +64,7 @@ export function createWorkerPool(
 
   function hear(member: Member, beacon: WorkerBeacon): void {
     const atMs = now();
+    member.problem = null;
     const { worker, incarnation } = beacon;
     if (member.ref?.incarnation !== incarnation || member.ref.worker !== worker) {
       if (!claimName(member, worker)) return;
@@ -117,7 +121,23 @@ export function createWorkerPool(
     return true;
   }
 
+  /** A setting is wrong, here or there. The worker is out, and said to be; no ejection: it has done nothing. */
+  function exclude(member: Member, problem: WorkerProblem, error: string): void {
+    if (member.problem === problem) return;
+    member.problem = problem;
+    log({ url: member.url, error }, PROBLEM_TEXTS[problem]);
+    if (member.isGone) return;
+    member.isGone = true;
+    if (member.ref !== null) busy.forget(member.ref.worker);
+    ports.onMember(viewOf(member));
+  }
+
   function lose(member: Member, error: Error, refused: boolean): void {
+    const problem = problemOf(error);
+    if (problem !== null) {
+      exclude(member, problem, error.message);
+      return;
+    }
     if (!refused || member.isGone || member.ref === null) return;
     // Nobody listens where it was: the process is gone, and what ran there with it.
     member.isGone = true;
@@ -193,11 +213,15 @@ export function createWorkerPool(
         watchEjection(ref, () => ejector.outcome(ref, generation, outcome ?? 'cancelled', now(), random()));
         if (member.isRetired && member.reservations === 0 && members.get(member.url) === member) drop(member);
       },
+      refused(problem) {
+        exclude(member, problem, PROBLEM_TEXTS[problem]);
+        member.reader.again();
+      },
     });
   }
 
   function viewOf(member: Member): MemberView {
-    const { url, ref, beacon, isGone, condition } = member;
+    const { url, ref, beacon, isGone, condition, problem } = member;
     const load = ref === null ? null : loads.load(ref, now());
     return {
       url,
@@ -205,6 +229,7 @@ export function createWorkerPool(
       model: beacon?.model ?? null,
       condition: ref === null ? 'unknown' : condition,
       state: isGone || beacon === null ? 'gone' : member.isLeaving ? 'draining' : beacon.state,
+      problem,
       isEjected: ref !== null && ejector.isEjected(ref, now()),
       isBusy: isBusy(ref),
       load: load?.tokens ?? 0,
@@ -264,6 +289,7 @@ export function createWorkerPool(
     async close() {
       for (const { reader } of members.values()) reader.close();
       await Promise.all([...members.values()].map(({ http }) => http.destroy()));
+      ports.workerHttp.close();
     },
   };
 }

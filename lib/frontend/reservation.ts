@@ -2,6 +2,7 @@ import type { Permit } from '../fleet/load-view.js';
 import type { Outcome } from '../fleet/types.js';
 import type { Member } from './member.js';
 import type { Reservation } from './pool-types.js';
+import type { WorkerProblem } from './problem.js';
 
 const MIN_NEXT_MS = 1000;
 const MAX_NEXT_MS = 10_000;
@@ -12,7 +13,11 @@ const BREAKS: readonly Outcome[] = ['not_sent', 'connect', 'reset', 'truncated']
 export function createReservation(
   member: Member,
   permit: Permit,
-  ports: { now(): number; released(outcome: Outcome | null): void },
+  ports: {
+    now(): number;
+    released(outcome: Outcome | null): void;
+    refused(problem: WorkerProblem): void;
+  },
 ): Reservation {
   let isHeld = true;
   let lastTokenMs: number | null = null;
@@ -37,6 +42,7 @@ export function createReservation(
       permit.release();
       ports.released(outcome);
     },
+    refused: ports.refused,
     explain: (outcome) =>
       member.beacon?.state === 'draining' && BREAKS.includes(outcome) ? 'draining' : outcome,
   };

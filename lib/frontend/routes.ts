@@ -21,6 +21,11 @@ const MAX_ID = 128;
 
 const ROUTES = 'POST /v1/completions, POST /v1/chat/completions, GET /v1/models, /health, /live, /metrics';
 
+/** What says nothing of requests is answered without a token: probes and scrapers have none. */
+export function isOpenRoute({ url = '' }: IncomingMessage): boolean {
+  return ['/health', '/live', '/metrics'].includes(url.split('?', 1)[0] ?? '');
+}
+
 export function createRoutes(
   ports: RoutePorts,
 ): (request: IncomingMessage, response: ServerResponse) => void {

@@ -1,5 +1,5 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Server as HttpsServer } from 'node:https';
+import type { AddressInfo, Server } from 'node:net';
 import { InferenceHealthError } from '../errors.js';
 import { failureFromErrno } from '../probe/listen-failure.js';
 
@@ -17,7 +17,8 @@ export function listen(server: Server, port: number, host: string): Promise<{ po
     server.listen(port, host, () => {
       server.off('error', fail);
       const bound = (server.address() as AddressInfo).port;
-      resolve({ port: bound, url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}` });
+      const scheme = server instanceof HttpsServer ? 'https' : 'http';
+      resolve({ port: bound, url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}` });
     });
   });
 }

@@ -1,5 +1,6 @@
 import type { HealthOptions, Logger } from '../config/options.js';
 import type { Health } from '../lifecycle/health.js';
+import type { ServerTls } from '../wire/tls-files.js';
 import type { Engine } from './engine.js';
 
 export interface WorkerOptions {
@@ -7,8 +8,13 @@ export interface WorkerOptions {
   readonly engine: Engine | ((health: Health) => Promise<Engine>);
   /** Port of the API, 0: any. Default 8000. */
   readonly port?: number;
-  /** Default 127.0.0.1: the API has no authentication of its own. */
+  /** Default 127.0.0.1: without `token` whoever reaches the API may use it. */
   readonly host?: string;
+  /** Certificate of the API; without, it speaks plain HTTP. See docs/security.md. */
+  readonly tls?: ServerTls;
+  /** Tokens (or a file with one a line) of which every request has to show one. Default: INFERENCE_HEALTH_FLEET_TOKEN. */
+  readonly token?: string | readonly string[];
+  readonly tokenFile?: string;
   /** Place in the fleet that survives restarts. Default: host and port, the host's name where it listens on all. */
   readonly name?: string;
   /** Largest request body. Default 10 MiB. */
@@ -21,7 +27,7 @@ export interface WorkerOptions {
 export interface Worker {
   readonly name: string;
   readonly incarnation: string;
-  /** `http://host:port` of the API. */
+  /** `http://host:port` of the API, `https` with `tls`. */
   readonly url: string;
   readonly health: Health;
   /** Ends the API alone; requests in flight are cut. */

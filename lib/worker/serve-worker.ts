@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
 import type { Health } from '../lifecycle/health.js';
 import { startHealth } from '../lifecycle/start.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
 import { FRAMES_TYPE } from '../wire/frames.js';
 import { requestIdOf } from '../wire/headers.js';
-import { listen } from '../wire/listen.js';
+import { FLEET_TOKEN } from '../wire/tokens.js';
+import { type Api, openApi } from './api.js';
 import { type Beacons, createBeacons } from './beacons.js';
 import { answerFrames, answerOpenAi, refuse } from './completions.js';
 import type { Engine, GenerateRequest, TokenFrame } from './engine.js';
@@ -20,7 +21,12 @@ export type { Worker, WorkerOptions } from './options.js';
 
 /** Serves an engine over OpenAI's API, with health, admission, cancellation and drain, and tokens for frontends. */
 export async function serveWorker(options: WorkerOptions): Promise<Worker> {
-  const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
+  const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024, tls, logger } = options;
+  // First of all: what is wrong with certificates and tokens is to be said before a model is loaded.
+  const names = { option: 'token', file: 'tokenFile', variable: FLEET_TOKEN };
+  const api = openApi({ tls, tokens: options, names, logger }, (request, response) => {
+    route(request, response).catch((error: unknown) => fail(response, error));
+  });
   const health = await startHealth({
     ...(isListenerConfigured() ? {} : { port: 0, host: '127.0.0.1' }),
     shutdown: true,
@@ -28,10 +34,14 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     onEngineFailure: 'shutdown',
     ...(options.logger === undefined ? {} : { logger: options.logger }),
     ...options.health,
+  }).catch((error: unknown) => {
+    api.unwatch();
+    throw error;
   });
   health.engine.loading();
   health.model.loading();
   const engine = await makeEngine(options.engine, health).catch(async (error: unknown) => {
+    api.unwatch();
     await health.close();
     throw error;
   });
@@ -70,10 +80,6 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     options.logger?.error({ request: id, error: text }, 'the engine failed a request');
   }
-
-  const server = createServer((request, response) => {
-    route(request, response).catch((error: unknown) => fail(response, error));
-  });
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0];
@@ -119,7 +125,7 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     await (wantsFrames ? answerFrames(call, response) : answerOpenAi(call, response));
   }
 
-  const { port, url } = await listen(server, options.port ?? 8000, host).catch(async (error: unknown) => {
+  const { port, url } = await api.listen(options.port ?? 8000, host).catch(async (error: unknown) => {
     await health.close();
     throw error;
   });
@@ -130,7 +136,7 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
 
   const closeApi = async (): Promise<void> => {
     endpoint.close();
-    await closeServer(server, beacons);
+    await closeServer(api, beacons);
   };
   const close = async (): Promise<void> => {
     await closeApi();
@@ -156,7 +162,8 @@ function fail(response: ServerResponse, error: unknown): void {
   else refuse(response, error);
 }
 
-function closeServer(server: Server, beacons: Beacons): Promise<void> {
+function closeServer({ server, unwatch }: Api, beacons: Beacons): Promise<void> {
+  unwatch();
   beacons.close();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();
