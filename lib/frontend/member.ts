@@ -12,6 +12,8 @@ export interface Member {
   readonly reader: BeaconReader;
   /** Why it cannot be used although it is there. */
   problem: WorkerProblem | null;
+  /** Why it has not been reached yet; it has been said. */
+  lastError: string;
   ref: WorkerRef | null;
   beacon: WorkerBeacon | null;
   isGone: boolean;
@@ -49,6 +51,7 @@ export function createMember(
       lost: (error, refused) => on.lost(member, error, refused),
     }),
     problem: null,
+    lastError: '',
     ref: null,
     beacon: null,
     isGone: true,

@@ -138,6 +138,10 @@ export function createWorkerPool(
       exclude(member, problem, error.message);
       return;
     }
+    if (member.ref === null && member.lastError !== error.message) {
+      member.lastError = error.message;
+      log({ url: member.url, error: error.message }, 'worker not reached');
+    }
     if (!refused || member.isGone || member.ref === null) return;
     // Nobody listens where it was: the process is gone, and what ran there with it.
     member.isGone = true;

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 
-/** Kubernetes swaps a mounted secret within a minute or so; a look costs a stat a file. */
-const EVERY_MS = 5000;
+/** A look costs a stat a file. */
+const EVERY_MS = 2000;
 
 /**
  * Calls `changed` after any of the files was replaced or written. By looking, not by events of the file system: those miss

@@ -2,34 +2,42 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type Frontend, type FrontendOptions, startFrontend } from '../../dist/cjs/frontend/frontend.js';
+import type { WorkerOptions } from '../../lib/index.js';
 import { until } from '../helpers/package.js';
 
 export interface ToyWorker {
   readonly name: string;
   readonly child: ChildProcess;
   readonly url: string;
+  /** Of its health service. */
+  readonly probes: string;
   /** Prompts of requests that the engine was told to end. */
   readonly cancelled: string[];
   steer(message: { readonly tokenMs?: number; readonly hangs?: boolean }): void;
 }
 
-export async function startToy(name: string, { port = 0, tokenMs = 10 } = {}): Promise<ToyWorker> {
+export async function startToy(
+  name: string,
+  { port = 0, tokenMs = 10, options = {} as Partial<WorkerOptions>, env = {} as NodeJS.ProcessEnv } = {},
+): Promise<ToyWorker> {
   const script = fileURLToPath(new URL('toy-worker.mjs', import.meta.url));
-  const child = fork(script, [name, String(port), String(tokenMs)], {
+  const child = fork(script, [name, String(port), String(tokenMs), JSON.stringify(options)], {
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: { ...process.env, DYN_SYSTEM_PORT: '' },
+    env: { ...process.env, DYN_SYSTEM_PORT: '', ...env },
   });
   const exited = once(child, 'exit').then(([code]) => {
     throw new Error(`the worker ended with ${code}`);
   });
   exited.catch(() => undefined);
-  const [{ url }] = (await Promise.race([once(child, 'message'), exited])) as [{ url: string }];
+  const [{ url, probes }] = (await Promise.race([once(child, 'message'), exited])) as [
+    { url: string; probes: string },
+  ];
   const cancelled: string[] = [];
   child.on('message', (message: { cancelled?: string }) => {
     if (message.cancelled !== undefined) cancelled.push(message.cancelled);
   });
-  return { name, child, url, cancelled, steer: (message) => child.send(message) };
+  return { name, child, url, probes, cancelled, steer: (message) => child.send(message) };
 }
 
 export function endToy({ child }: ToyWorker): void {

@@ -1,11 +1,11 @@
 // A worker process with an engine without a model: each token is a hash of all that is before it, so that a lost, doubled
-// or wrong one shows in the text. Steered by messages { tokenMs }, { hangs }; tells { url, pid }, then { cancelled } a cancel.
-//   node toy-worker.mjs NAME PORT TOKEN_MS
+// or wrong one shows in the text. Steered by messages { tokenMs }, { hangs }; tells { url, probes, pid }, then { cancelled } a cancel.
+//   node toy-worker.mjs NAME PORT TOKEN_MS [OPTIONS as JSON]
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const { serveWorker } = createRequire(import.meta.url)('../../dist/cjs/worker/serve-worker.js');
-const [name, port, tokenMs] = process.argv.slice(2);
+const [name, port, tokenMs, options = '{}'] = process.argv.slice(2);
 const steer = { tokenMs: Number(tokenMs), hangs: false };
 let step = 0;
 let running = 0;
@@ -58,6 +58,7 @@ async function* generate({ prompt, generated, maxTokens, choice }, scope) {
 }
 
 const worker = await serveWorker({
+  ...JSON.parse(options),
   port: Number(port),
   name,
   engine: {
@@ -72,4 +73,5 @@ const worker = await serveWorker({
 });
 process.on('message', (message) => Object.assign(steer, message));
 process.on('disconnect', () => process.exit());
-process.send({ url: worker.url, pid: process.pid });
+const [{ host, port: probePort }] = worker.health.listeners;
+process.send({ url: worker.url, probes: `http://${host}:${probePort}`, pid: process.pid });
