@@ -2,6 +2,8 @@
 export interface PrefillRate {
   /** Tokens a second that the pool prefills; 0: unknown. */
   readonly tokensPerSecond: number;
+  /** What one worker of it prefills: a prompt is prefilled by one alone. Default: as the pool. */
+  readonly ownTokensPerSecond?: number;
   /** Time to first token of an empty prompt in an idle pool, milliseconds. */
   readonly baseMs: number;
 }
@@ -13,6 +15,8 @@ export interface PrefillRate {
  * @param ownTokens own prompt, less what a cache holds
  */
 export function expectedFirstTokenMs(rate: PrefillRate, queuedTokens: number, ownTokens: number): number {
-  if (rate.tokensPerSecond <= 0) return Number.NaN;
-  return rate.baseMs + ((queuedTokens + ownTokens) / rate.tokensPerSecond) * 1000;
+  const { tokensPerSecond, ownTokensPerSecond = tokensPerSecond, baseMs } = rate;
+  if (tokensPerSecond <= 0) return Number.NaN;
+  const ownMs = ownTokens === 0 ? 0 : (ownTokens / ownTokensPerSecond) * 1000;
+  return baseMs + (queuedTokens / tokensPerSecond) * 1000 + ownMs;
 }

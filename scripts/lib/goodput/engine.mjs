@@ -3,7 +3,7 @@
 
 /**
  * @param {object} model service-model.json
- * @param {object} on what happens to requests: started, token, ended
+ * @param {object} on what happens to requests: token, ended
  */
 export function createEngine(model, on) {
   const waiting = [];
@@ -12,11 +12,10 @@ export function createEngine(model, on) {
   let kvUsed = 0;
   let endsMs = Number.POSITIVE_INFINITY;
   let plan = null;
-  const rate = { prefillTokens: 0, prefillMs: 0, stepMs: Number.NaN };
 
   const queued = () => waiting.length - head;
 
-  function take(nowMs) {
+  function take() {
     while (head < waiting.length && running.length < model.maxSequences) {
       const request = waiting[head];
       const size = request.promptTokens + request.outputTokens;
@@ -26,7 +25,6 @@ export function createEngine(model, on) {
       kvUsed += size;
       running.push(request);
       request.prefillLeft = request.promptTokens;
-      on.started(request, nowMs - request.sentMs);
     }
     if (head > 1024) {
       waiting.splice(0, head);
@@ -36,7 +34,7 @@ export function createEngine(model, on) {
 
   /** Plans the next step and says when it ends. */
   function begin(nowMs) {
-    take(nowMs);
+    take();
     if (running.length === 0) {
       endsMs = Number.POSITIVE_INFINITY;
       return;
@@ -53,11 +51,6 @@ export function createEngine(model, on) {
     const prefill = model.batchTokens - budget;
     const tookMs =
       model.stepBaseMs + model.stepPerSequenceMs * decoding + (prefill / model.prefillTokensPerSecond) * 1000;
-    if (prefill > 0) {
-      rate.prefillTokens = rate.prefillTokens * 0.98 + prefill;
-      rate.prefillMs = rate.prefillMs * 0.98 + tookMs;
-    }
-    if (decoding > 0) rate.stepMs = Number.isNaN(rate.stepMs) ? tookMs : rate.stepMs * 0.9 + tookMs * 0.1;
     endsMs = nowMs + tookMs;
   }
 
@@ -92,7 +85,6 @@ export function createEngine(model, on) {
       return endsMs;
     },
     send(request, nowMs) {
-      request.sentMs = nowMs;
       waiting.push(request);
       if (endsMs === Number.POSITIVE_INFINITY) begin(nowMs);
     },
@@ -105,6 +97,5 @@ export function createEngine(model, on) {
       for (const request of running) prefillTokens += request.prefillLeft;
       return { kvRatio: kvUsed / model.kvTokens, prefillTokens, queued: queued(), running: running.length };
     },
-    rate,
   };
 }

@@ -8,10 +8,10 @@ export function ours(optionsOf, { thresholds = null } = {}) {
     const busy = lib.createBusyWorkers(thresholds?.(env) ?? {});
     const byId = new Map();
     const running = new Set();
-    let served = 0;
-    let servedTokens = 0;
-    let lastMs = 0;
-    let room = { hasRoom: true, tokensPerSecond: 0, prefill: { tokensPerSecond: 0, baseMs: 0 } };
+    // As a frontend does: from when requests were sent and tokens came, whatever the engines know.
+    const rate = lib.createServiceRate();
+    const served = new Map();
+    let room = { hasRoom: true, ...rate.speed(0) };
     const names = engines.map((_, worker) => String(worker));
 
     function look(nowMs) {
@@ -22,26 +22,12 @@ export function ours(optionsOf, { thresholds = null } = {}) {
           kvTokens: env.model.kvTokens,
         });
       });
-      // A tenth of the new value each 50 ms: half a second.
-      if (nowMs > lastMs) served += 0.02 * ((servedTokens / (nowMs - lastMs)) * 1000 - served);
-      lastMs = nowMs;
-      servedTokens = 0;
-      let prefill = 0;
-      let baseMs = 0;
-      const steps = [];
-      for (const { rate } of engines) {
-        if (rate.prefillMs > 0) prefill += (rate.prefillTokens / rate.prefillMs) * 1000;
-        if (!Number.isNaN(rate.stepMs)) steps.push(rate.stepMs);
-      }
-      steps.sort((a, b) => a - b);
-      baseMs = steps.at(-1) ?? 0;
-      room = {
-        hasRoom: busy.hasRoom,
-        roomTokens: busy.roomTokens,
-        tokensPerSecond: served,
-        prefill: { tokensPerSecond: prefill, baseMs },
-        interTokenMs: steps[Math.floor(steps.length / 2)] ?? Number.NaN,
-      };
+      room = { hasRoom: busy.hasRoom, roomTokens: busy.roomTokens, ...rate.speed(nowMs) };
+    }
+
+    function leave(request, nowMs) {
+      served.get(request.id)?.end(nowMs);
+      served.delete(request.id);
     }
 
     function perform(effects, nowMs) {
@@ -54,6 +40,7 @@ export function ours(optionsOf, { thresholds = null } = {}) {
           const free = names.flatMap((name, worker) => (busy.isBusy(name) ? [] : [worker]));
           env.dispatch(request, nowMs, free.length > 0 ? free : undefined);
           busy.sent(names[request.worker], request.promptTokens + request.outputTokens);
+          served.set(request.id, rate.send(names[request.worker], request.promptTokens, nowMs));
         }
       }
     }
@@ -73,14 +60,18 @@ export function ours(optionsOf, { thresholds = null } = {}) {
         if (thresholds !== null) look(nowMs);
         perform(admission.arrive(arrival, room), nowMs);
       },
-      started: (request, waitMs) => admission.scheduled(request.id, waitMs),
-      token: (request) => admission.progress(request.id, 1),
+      token(request, nowMs) {
+        const waitMs = served.get(request.id)?.token(nowMs) ?? null;
+        if (waitMs !== null) admission.scheduled(request.id, waitMs);
+        admission.progress(request.id, 1);
+      },
       ended(request, nowMs) {
-        servedTokens += request.promptTokens + request.outputTokens;
+        leave(request, nowMs);
         running.delete(request.id);
         perform(admission.release(request.id, nowMs, room), nowMs);
       },
       left(request, nowMs) {
+        leave(request, nowMs);
         const effects = running.delete(request.id)
           ? admission.release(request.id, nowMs, room)
           : admission.abandon(request.id, nowMs, room);

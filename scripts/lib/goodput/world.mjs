@@ -59,10 +59,9 @@ export function runWorld({ model, workers, requests, policy, interTokenMs, durat
   }));
   const engines = Array.from({ length: workers }, (_, worker) => {
     return createEngine(model, {
-      started: (request, waitMs) => gate.started?.(request, waitMs),
       token(request, atMs) {
         if (request.done === 1) request.firstMs = atMs;
-        gate.token?.(request);
+        gate.token?.(request, atMs);
       },
       ended(request, atMs) {
         load[worker] -= request.promptTokens + request.outputTokens;

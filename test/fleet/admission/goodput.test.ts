@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest';
 import * as admission from '../../../lib/fleet/admission/admission.js';
 import * as busyWorkers from '../../../lib/fleet/admission/busy-workers.js';
 import { createRetryBudget } from '../../../lib/fleet/retry-budget.js';
+import * as serviceRate from '../../../lib/fleet/service-rate.js';
 import { createExperiment, FULL, MODELS, outage } from '../../../scripts/lib/goodput/experiment.mjs';
 
 // A short form of `npm run proof -- goodput`, with bounds for its shorter runs.
 const experiment = createExperiment({
   model: MODELS.accelerator,
-  lib: { ...admission, ...busyWorkers },
+  lib: { ...admission, ...busyWorkers, ...serviceRate },
   seed: 1,
 });
 const short = { durationMs: 40_000, warmMs: 20_000 };
