@@ -68,5 +68,6 @@ export type { AttachedHealth, ShareToken } from './requests/share.js';
 export type { RequestHandle } from './requests/tracker.js';
 export type { Status } from './status/types.js';
 export type { Reason } from './status/verdict.js';
+export type { ChatMessage } from './worker/chat.js';
 export type { Engine, EngineFigures, GenerateRequest, PromptInfo, TokenFrame } from './worker/engine.js';
 export type { Worker, WorkerOptions } from './worker/options.js';

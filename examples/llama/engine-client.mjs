@@ -79,6 +79,15 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
   });
   send({ type: 'load', path, sequences, contextSize });
 
+  async function ask(question) {
+    if (gone !== null) throw gone;
+    const id = nextId++;
+    return new Promise((resolve, reject) => {
+      asked.set(id, { resolve, reject });
+      send({ ...question, id });
+    });
+  }
+
   return {
     child,
     ready,
@@ -89,23 +98,18 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
     load: () => last,
 
     /** Asks the engine; it answers even while it computes. Rejects when it ends. */
-    health() {
-      if (gone !== null) return Promise.reject(gone);
-      const id = nextId++;
-      return new Promise((resolve, reject) => {
-        asked.set(id, { resolve, reject });
-        send({ type: 'health', id });
-      });
-    },
+    health: () => ask({ type: 'health' }),
 
     /** Ids of a text as a prompt. */
     async tokenize(prompt) {
-      if (gone !== null) throw gone;
-      const id = nextId++;
-      const { ids } = await new Promise((resolve, reject) => {
-        asked.set(id, { resolve, reject });
-        send({ type: 'tokenize', id, prompt });
-      });
+      const { ids } = await ask({ type: 'tokenize', prompt });
+      return ids;
+    },
+
+    /** Ids of a chat by the model's own template, `ready` says whether it has one; a TemplateError where it refuses it. */
+    async chat(messages) {
+      const { ids, error } = await ask({ type: 'chat', messages });
+      if (error !== undefined) throw Object.assign(new Error(error), { name: 'TemplateError' });
       return ids;
     },
 

@@ -1,8 +1,9 @@
 // A llama.cpp engine in a process of its own: what crashes, hangs or is killed here leaves the server alive to say so.
 // Started by engine-client.mjs over Node's IPC. Messages come and go in batches (arrays).
 //
-//   load     { path, sequences, contextSize }      → loaded { name } | failed { error }, and exit code 1
+//   load     { path, sequences, contextSize }      → loaded { name, hasTemplate } | failed { error }, and exit code 1
 //   tokenize { id, prompt }                        → tokens { id, ids }
+//   chat     { id, messages }                      → tokens { id, ids } | tokens { id, error }: what the template refuses
 //   generate { id, prompt, maxTokens, history? }   → token { id, seq, tokenId, bytes } …, then
 //                                                    end { id, reason: 'length' | 'stop' | 'cancelled' | 'failed', error?, atMs }
 //   cancel   { id }                                  the end follows after the present step
@@ -12,6 +13,7 @@
 // `prompt` is text, or the ids of `tokenize`. With `temperature` above 0 it samples, with `seed` if there is one; else it is
 // greedy. `history` are the ids of tokens that were generated already, here or elsewhere: generation goes on behind them.
 import { getLlama } from 'node-llama-cpp';
+import { createChatTemplate } from './chat-template.mjs';
 
 const HEARTBEAT_MS = 200;
 
@@ -31,6 +33,8 @@ const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
 let steps = 0;
 let model = null;
 let pieces = [];
+/** Messages to ids, or null where the model has no template. */
+let template = null;
 /** Free sequences of the context: so many requests are computed together. */
 const free = [];
 const waiting = new Map();
@@ -50,7 +54,8 @@ async function load({ path, sequences, contextSize }) {
   const context = await model.createContext({ sequences, contextSize, batchSize: contextSize, threads: 1 });
   while (context.sequencesLeft > 0) free.push(context.getSequence());
   pieces = model.fileInfo.metadata.tokenizer.ggml.tokens.map(bytesOf);
-  post({ type: 'loaded', name: model.fileInfo.metadata.general.name });
+  template = await createChatTemplate(model);
+  post({ type: 'loaded', name: model.fileInfo.metadata.general.name, hasTemplate: template !== null });
   // What came while it loaded.
   next();
 }
@@ -122,6 +127,14 @@ async function run({ id, prompt, maxTokens, history = [], temperature = 0, seed 
 const idsOf = (prompt) =>
   typeof prompt === 'string' ? [model.tokens.bos, ...model.tokenize(prompt)] : prompt;
 
+function chat(messages) {
+  try {
+    return { ids: template(messages) };
+  } catch (error) {
+    return { error: String(error?.message ?? error) };
+  }
+}
+
 function cancel({ id }) {
   if (waiting.delete(id)) post({ type: 'end', id, reason: 'cancelled', atMs: monotonicMs() });
   const job = running.get(id);
@@ -139,6 +152,9 @@ function receive(message) {
       break;
     case 'tokenize':
       post({ type: 'tokens', id: message.id, ids: idsOf(message.prompt) });
+      break;
+    case 'chat':
+      post({ type: 'tokens', id: message.id, ...chat(message.messages) });
       break;
     case 'generate':
       generate(message);

@@ -96,7 +96,7 @@ function createWriter() {
 const SHAPE = { width: 64, layers: 2, heads: 4, kvHeads: 2, hidden: 128, context: 4096 };
 const HEAD = SHAPE.width / SHAPE.heads;
 
-function metadata(tokens, seed) {
+function metadata(tokens, seed, chatTemplate) {
   const { width, layers, heads, kvHeads, hidden, context } = SHAPE;
   return {
     'general.architecture': ['string', 'llama'],
@@ -121,6 +121,7 @@ function metadata(tokens, seed) {
     'tokenizer.ggml.eos_token_id': ['uint32', 2],
     'tokenizer.ggml.add_bos_token': ['bool', true],
     'tokenizer.ggml.add_space_prefix': ['bool', true],
+    ...(chatTemplate === undefined ? {} : { 'tokenizer.chat_template': ['string', chatTemplate] }),
   };
 }
 
@@ -246,11 +247,15 @@ function littleEndian(numbers) {
   return bytes;
 }
 
-/** The file's bytes. Another seed gives another model of the same shape. */
-export function tinyGguf(seed = 1984) {
+/**
+ * The file's bytes. Another seed gives another model of the same shape.
+ * @param {number} [seed]
+ * @param {{ chatTemplate?: string }} [options] a template in Jinja
+ */
+export function tinyGguf(seed = 1984, { chatTemplate } = {}) {
   const tokens = vocabulary();
   const random = createRandom(seed);
-  const pairs = Object.entries(metadata(tokens, seed));
+  const pairs = Object.entries(metadata(tokens, seed, chatTemplate));
   const list = tensors(tokens, random).map(({ data, ...tensor }) => ({
     ...tensor,
     data: littleEndian(data),

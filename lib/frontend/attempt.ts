@@ -55,7 +55,7 @@ export function startAttempt(
 
   async function run(): Promise<void> {
     const { statusCode, headers, body } = await reservation.http.request({
-      path: '/v1/completions',
+      path: isUntemplated(attempt) ? '/v1/chat/completions' : '/v1/completions',
       method: 'POST',
       signal: killed.signal,
       headers: {
@@ -102,11 +102,16 @@ export function startAttempt(
   return { kill: () => killed.abort() };
 }
 
-function bodyOf({ request, prompt, generated, choice }: AttemptRequest): string {
-  const { model, maxTokens, temperature, seed } = request;
+/** A chat goes as messages, until a worker has said what its template makes of them. */
+const isUntemplated = ({ request, prompt }: AttemptRequest): boolean =>
+  request.messages !== null && prompt === request.prompt;
+
+function bodyOf(attempt: AttemptRequest): string {
+  const { request, prompt, generated, choice } = attempt;
+  const { model, maxTokens, temperature, seed, messages } = request;
   return JSON.stringify({
     ...(model === null ? {} : { model }),
-    prompt,
+    ...(isUntemplated(attempt) ? { messages } : { prompt }),
     max_tokens: maxTokens,
     temperature,
     ...(seed === null ? {} : { seed }),

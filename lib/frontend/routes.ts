@@ -4,7 +4,7 @@ import type { FrontendAnswer, FrontendHealth } from '../dialects/dynamo-frontend
 import { requestIdOf, traceparentOf } from '../wire/headers.js';
 import { BodyError, readJson, sendError, sendJson } from '../worker/http-body.js';
 import { modelsBody } from '../worker/openai.js';
-import { BadRequest, parseCompletion } from '../worker/request.js';
+import { BadRequest, type CompletionRequest, parseCompletion } from '../worker/request.js';
 import type { FrontendMetrics } from './metrics.js';
 import type { Requests } from './requests.js';
 
@@ -67,6 +67,7 @@ export function createRoutes(
     const { headers } = request;
     const { value, bytes } = await readJson(request, maxBodyBytes);
     const parsed = parseCompletion(value, isChat);
+    refuseWorkerFields(parsed);
     const given = { id: requestIdOf(headers, MAX_ID), request: parsed, traceparent: traceparentOf(headers) };
     requests.run(given, bytes, response);
   }
@@ -74,6 +75,16 @@ export function createRoutes(
   return (request, response) => {
     route(request, response).catch((error: unknown) => fail(response, error));
   };
+}
+
+/** Of workers alone: passed over, they would give an answer that looks right and is not. */
+function refuseWorkerFields({ returnTokenIds, generated, choice }: CompletionRequest): void {
+  if (returnTokenIds)
+    throw new BadRequest('return_token_ids', 'nothing or false: ask a worker for token ids', true);
+  if (generated.length > 0)
+    throw new BadRequest('generated', 'nothing: only a worker resumes a stream', generated);
+  if (choice !== 0)
+    throw new BadRequest('choice', 'nothing: only a worker makes one choice of several', choice);
 }
 
 function send(response: ServerResponse, { status, body }: FrontendAnswer): void {

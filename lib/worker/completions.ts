@@ -6,7 +6,7 @@ import type { ServedEndpoint } from '../lifecycle/serve.js';
 import { encodeFrame, FRAMES_TYPE } from '../wire/frames.js';
 import type { Engine, GenerateRequest, PromptInfo, TokenFrame } from './engine.js';
 import { sendError, sendJson } from './http-body.js';
-import { answerBody, createEventWriter, type OpenAiError } from './openai.js';
+import { type AnsweredChoice, answerBody, createEventWriter, type OpenAiError } from './openai.js';
 import type { CompletionRequest } from './request.js';
 
 export interface WorkerCall {
@@ -21,9 +21,10 @@ export interface WorkerCall {
 }
 
 export async function answerFrames(call: WorkerCall, response: ServerResponse): Promise<void> {
-  const { engine, request } = call;
-  const info = await engine.prompt(request.prompt);
-  const frames = open(call, request.choice, info);
+  const { request } = call;
+  const prompt = await promptOf(call);
+  const { info } = prompt;
+  const frames = open(call, request.choice, prompt);
   let length = request.generated.length;
   try {
     // Nothing is promised before the first token: a refusal is still a status.
@@ -45,11 +46,14 @@ export async function answerFrames(call: WorkerCall, response: ServerResponse): 
 
 export async function answerOpenAi(call: WorkerCall, response: ServerResponse): Promise<void> {
   const { engine, request, id } = call;
-  const context = { id, model: engine.model, created: Math.floor(Date.now() / 1000), isChat: request.isChat };
-  const info = await engine.prompt(request.prompt);
+  const prompt = await promptOf(call);
+  const { info } = prompt;
+  const context = {
+    ...{ id, model: engine.model, created: Math.floor(Date.now() / 1000), isChat: request.isChat },
+    ...(request.returnTokenIds && info.ids !== null ? { promptIds: info.ids } : {}),
+  };
   const events = request.stream ? createEventWriter(context) : null;
-  const texts: string[] = [];
-  const reasons: FinishReason[] = [];
+  const answered: AnsweredChoice[] = [];
   let completionTokens = 0;
   // One choice that fails ends the answer, and with it the others.
   const failed = new AbortController();
@@ -58,17 +62,20 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
   async function choice(index: number): Promise<void> {
     const assembler = createAssembler({ stop: request.stop });
     let length = request.generated.length;
+    let whole = '';
+    const ids = request.returnTokenIds ? createIdCollector() : null;
     const put = (text: string): void => {
       if (text === '') return;
-      if (events === null) texts[index] = (texts[index] ?? '') + text;
-      else response.write(events.text(index, text));
+      if (events === null) whole += text;
+      else response.write(events.text(index, text, ids?.take()));
     };
-    for await (const { bytes } of open({ ...call, signal }, index, info)) {
+    for await (const { bytes, tokenId } of open({ ...call, signal }, index, prompt)) {
       // It has had its end, and nothing may be written behind that: the error of such a write would end the process.
       if (failed.signal.aborted) return;
       if (events !== null && !response.headersSent) writeHead(response);
       length += 1;
       completionTokens += 1;
+      ids?.add(tokenId);
       put(assembler.push(bytes));
       if (assembler.isStopped || response.destroyed) break;
       if (response.writableNeedDrain) await drained(response);
@@ -76,10 +83,11 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
     if (failed.signal.aborted) return;
     const { text, reason } = assembler.end(reasonOf(request, length));
     put(text);
-    reasons[index] = reason;
+    const tokenIds = ids?.take();
+    answered[index] = { text: whole, reason, ...(tokenIds === undefined ? {} : { tokenIds }) };
     if (events !== null) {
       if (!response.headersSent) writeHead(response);
-      response.write(events.choiceEnd(index, reason));
+      response.write(events.choiceEnd(index, reason, tokenIds));
     }
   }
 
@@ -94,21 +102,44 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
     return;
   }
   const usage = { promptTokens: info.tokens, completionTokens };
-  if (events === null) {
-    const choices = reasons.map((reason, index) => ({ text: texts[index] ?? '', reason }));
-    return sendJson(response, 200, answerBody(context, choices, usage));
-  }
+  if (events === null) return sendJson(response, 200, answerBody(context, answered, usage));
   if (request.includeUsage) response.write(events.usage(usage));
   response.end(events.done);
+}
+
+interface Prompt {
+  readonly text: string | readonly number[];
+  readonly info: PromptInfo;
+}
+
+/** A chat by the engine's own template where it has one. */
+async function promptOf({ engine, request }: WorkerCall): Promise<Prompt> {
+  const { messages } = request;
+  const text =
+    messages !== null && engine.chatPrompt !== undefined ? await engine.chatPrompt(messages) : request.prompt;
+  return { text, info: await engine.prompt(text) };
+}
+
+/** Ids of tokens until somebody takes them: their text may come later, or together. */
+function createIdCollector(): { add(id: number): void; take(): readonly number[] } {
+  let ids: number[] = [];
+  return {
+    add: (id) => void ids.push(id),
+    take() {
+      const taken = ids;
+      ids = [];
+      return taken;
+    },
+  };
 }
 
 function open(
   { endpoint, request, id, bytes, signal }: WorkerCall,
   choice: number,
-  info: PromptInfo,
+  { text, info }: Prompt,
 ): AsyncIterableIterator<TokenFrame> {
   const generate: GenerateRequest = {
-    prompt: info.ids ?? request.prompt,
+    prompt: info.ids ?? text,
     generated: request.generated,
     maxTokens: request.maxTokens,
     temperature: request.temperature,

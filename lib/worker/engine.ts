@@ -1,4 +1,5 @@
 import type { RequestScope } from '../lifecycle/active-scopes.js';
+import type { ChatMessage } from './chat.js';
 
 /** One generated token. */
 export interface TokenFrame {
@@ -56,6 +57,13 @@ export interface Engine {
   /** Tokens after which the engine ends by itself, for a frontend that has to know when only the finish is lost. */
   readonly endTokens?: readonly number[];
   prompt(prompt: string | readonly number[]): PromptInfo | Promise<PromptInfo>;
+  /**
+   * A chat by the model's own template, up to where the assistant's answer begins: text, or ids that `prompt` takes. Without it
+   * chats are written as `role: text` lines. An error with `outcome: 'invalid'`: the template does not take these messages.
+   */
+  chatPrompt?(
+    messages: readonly ChatMessage[],
+  ): string | readonly number[] | Promise<string | readonly number[]>;
   /**
    * Tokens in order. It ends when the engine ends the choice or `maxTokens` are reached. What it throws ends the attempt: an
    * error with a string `outcome` says how (`numerical`, `reset` …), any other counts as `engine_error`.

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { InferenceHealthError } from '../errors.js';
 import type { Health } from '../lifecycle/health.js';
+import type { ChatMessage } from './chat.js';
 import type { Engine, TokenFrame } from './engine.js';
 
 /** The process and its client are those of the package's example, which is there to be copied. */
@@ -16,10 +17,11 @@ const importModule = new Function('url', 'return import(url)') as (url: string) 
 
 interface LlamaProcess {
   readonly child: ChildProcess;
-  readonly ready: Promise<unknown>;
+  readonly ready: Promise<{ readonly hasTemplate: boolean }>;
   steps(): number;
   load(): { readonly steps: number; readonly running: number; readonly waiting: number };
   tokenize(prompt: string): Promise<readonly number[]>;
+  chat(messages: readonly ChatMessage[]): Promise<readonly number[]>;
   generate(request: object, signal: AbortSignal): AsyncIterable<TokenFrame>;
   close(): Promise<void>;
 }
@@ -51,7 +53,7 @@ export async function startLlama(health: Health, options: LlamaOptions): Promise
     watch.stop();
     return llama.close();
   });
-  await llama.ready;
+  const { hasTemplate } = await llama.ready;
   return {
     model: options.modelName ?? basename(path).replace(/\.gguf$/i, ''),
     async prompt(prompt) {
@@ -59,6 +61,15 @@ export async function startLlama(health: Health, options: LlamaOptions): Promise
       if (ids.length >= contextSize) throw invalid(`the prompt has ${ids.length} tokens, ${contextSize} fit`);
       return { tokens: ids.length, ids };
     },
+    ...(hasTemplate
+      ? {
+          chatPrompt: (messages) =>
+            llama.chat(messages).catch((error: Error) => {
+              // What the template says of these messages; anything else is the engine's failure.
+              throw error.name === 'TemplateError' ? invalid(`the chat template: ${error.message}`) : error;
+            }),
+        }
+      : {}),
     generate: ({ prompt, generated, maxTokens, temperature, seed, choice }, scope) =>
       llama.generate(
         {

@@ -7,6 +7,8 @@ export interface OpenAiContext {
   /** Seconds since 1970. */
   readonly created: number;
   readonly isChat: boolean;
+  /** Told with the first piece, as vLLM does under `return_token_ids`. Default: not told. */
+  readonly promptIds?: readonly number[];
 }
 
 export interface OpenAiUsage {
@@ -31,14 +33,15 @@ function usageOf({ promptTokens, completionTokens }: OpenAiUsage): object {
  * Events of one stream. What does not change is rendered once: there is an event for every token.
  */
 export interface EventWriter {
-  text(choice: number, text: string): string;
-  choiceEnd(choice: number, reason: FinishReason): string;
+  /** @param tokenIds under `return_token_ids`: the tokens since the last piece */
+  text(choice: number, text: string, tokenIds?: readonly number[]): string;
+  choiceEnd(choice: number, reason: FinishReason, tokenIds?: readonly number[]): string;
   usage(usage: OpenAiUsage): string;
   error(error: OpenAiError): string;
   readonly done: string;
 }
 
-export function createEventWriter({ id, model, created, isChat }: OpenAiContext): EventWriter {
+export function createEventWriter({ id, model, created, isChat, promptIds }: OpenAiContext): EventWriter {
   const begun = new Set<number>();
   /** The first piece of a message says whose it is. */
   const role = (choice: number): string => {
@@ -48,17 +51,29 @@ export function createEventWriter({ id, model, created, isChat }: OpenAiContext)
   };
   const object = isChat ? 'chat.completion.chunk' : 'text_completion';
   const head = `data: {"id":${JSON.stringify(id)},"object":"${object}","created":${created},"model":${JSON.stringify(model)},"choices":[`;
+  const told = new Set<number>();
+  /** Of a completion with each choice, of a chat once beside the choices. */
+  const ids = (choice: number, tokenIds: readonly number[] | undefined): readonly [string, string] => {
+    if (tokenIds === undefined) return ['', ''];
+    const isFirst = isChat ? told.size === 0 : !told.has(choice);
+    told.add(choice);
+    const prompt = isFirst && promptIds !== undefined ? `,"prompt_token_ids":[${promptIds.join(',')}]` : '';
+    const own = `,"token_ids":[${tokenIds.join(',')}]`;
+    return isChat ? [own, prompt] : [own + prompt, ''];
+  };
   return {
-    text(choice, text) {
+    text(choice, text, tokenIds) {
       const quoted = JSON.stringify(text);
+      const [own, beside] = ids(choice, tokenIds);
       const body = isChat
-        ? `{"index":${choice},"delta":{${role(choice)}"content":${quoted}},"finish_reason":null}`
-        : `{"index":${choice},"text":${quoted},"finish_reason":null}`;
-      return `${head}${body}]}\n\n`;
+        ? `{"index":${choice},"delta":{${role(choice)}"content":${quoted}},"finish_reason":null${own}}`
+        : `{"index":${choice},"text":${quoted},"finish_reason":null${own}}`;
+      return `${head}${body}]${beside}}\n\n`;
     },
-    choiceEnd(choice, reason) {
+    choiceEnd(choice, reason, tokenIds) {
+      const [own, beside] = ids(choice, tokenIds);
       const empty = isChat ? '"delta":{}' : '"text":""';
-      return `${head}{"index":${choice},${empty},"finish_reason":"${finishReason(reason)}"}]}\n\n`;
+      return `${head}{"index":${choice},${empty},"finish_reason":"${finishReason(reason)}"${own}}]${beside}}\n\n`;
     },
     usage: (usage) => `${head}],"usage":${JSON.stringify(usageOf(usage))}}\n\n`,
     error: (error) => `data: ${JSON.stringify(errorBody(error))}\n\n`,
@@ -69,10 +84,11 @@ export function createEventWriter({ id, model, created, isChat }: OpenAiContext)
 export interface AnsweredChoice {
   readonly text: string;
   readonly reason: FinishReason;
+  readonly tokenIds?: readonly number[];
 }
 
 export function answerBody(
-  { id, model, created, isChat }: OpenAiContext,
+  { id, model, created, isChat, promptIds }: OpenAiContext,
   choices: readonly AnsweredChoice[],
   usage: OpenAiUsage,
 ): string {
@@ -81,12 +97,15 @@ export function answerBody(
     object: isChat ? 'chat.completion' : 'text_completion',
     created,
     model,
-    choices: choices.map(({ text, reason }, index) => ({
+    choices: choices.map(({ text, reason, tokenIds }, index) => ({
       index,
       ...(isChat ? { message: { role: 'assistant', content: text } } : { text }),
       logprobs: null,
       finish_reason: finishReason(reason),
+      ...(tokenIds === undefined ? {} : { token_ids: tokenIds }),
+      ...(promptIds === undefined || isChat ? {} : { prompt_token_ids: promptIds }),
     })),
+    ...(promptIds === undefined || !isChat ? {} : { prompt_token_ids: promptIds }),
     usage: usageOf(usage),
   });
 }

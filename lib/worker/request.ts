@@ -1,10 +1,17 @@
 import { isTokenIds } from '../wire/frames.js';
+import { BadRequest } from './bad-request.js';
+import { type ChatMessage, parseMessages, plainChat } from './chat.js';
 import { findUnsupported } from './unsupported.js';
+
+export { BadRequest } from './bad-request.js';
 
 /** A request for completions as a worker and a frontend understand it. */
 export interface CompletionRequest {
   readonly model: string | null;
+  /** Of a chat: its plain form, for engines without a template of their own. */
   readonly prompt: string | readonly number[];
+  /** Null: no chat. */
+  readonly messages: readonly ChatMessage[] | null;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly seed: number | null;
@@ -13,20 +20,12 @@ export interface CompletionRequest {
   readonly stream: boolean;
   /** `stream_options.include_usage`. */
   readonly includeUsage: boolean;
+  /** The answer tells the ids of prompt and generated tokens, as vLLM does. */
+  readonly returnTokenIds: boolean;
   /** Only between frontend and worker: what was generated already, and of which choice. */
   readonly generated: readonly number[];
   readonly choice: number;
   readonly isChat: boolean;
-}
-
-/** Says which field was wrong, what was expected and what came. */
-export class BadRequest extends Error {
-  readonly param: string;
-  constructor(param: string, expected: string, received: unknown) {
-    super(`${param}: expected ${expected}, received ${show(received)}`);
-    this.name = 'BadRequest';
-    this.param = param;
-  }
 }
 
 const MAX_CHOICES = 128;
@@ -47,9 +46,11 @@ export function parseCompletion(body: unknown, isChat: boolean): CompletionReque
     typeof options === 'object' &&
     options !== null &&
     (options as { include_usage?: unknown }).include_usage === true;
+  const messages = isChat ? parseMessages(fields.messages) : null;
   return {
     model: optional(fields, 'model', 'a string', isString) ?? null,
-    prompt: isChat ? chatPrompt(fields.messages) : prompt(fields.prompt),
+    prompt: messages === null ? prompt(fields.prompt) : plainChat(messages),
+    messages,
     maxTokens:
       optional(fields, 'max_completion_tokens', `an integer from 1 to ${MAX_TOKENS}`, isCount(MAX_TOKENS)) ??
       optional(fields, 'max_tokens', `an integer from 1 to ${MAX_TOKENS}`, isCount(MAX_TOKENS)) ??
@@ -60,6 +61,7 @@ export function parseCompletion(body: unknown, isChat: boolean): CompletionReque
     choices: optional(fields, 'n', `an integer from 1 to ${MAX_CHOICES}`, isCount(MAX_CHOICES)) ?? 1,
     stream: optional(fields, 'stream', 'true or false', isBoolean) ?? false,
     includeUsage,
+    returnTokenIds: optional(fields, 'return_token_ids', 'true or false', isBoolean) ?? false,
     generated: optional(fields, 'generated', 'an array of token ids', isTokenIds) ?? [],
     choice: optional(fields, 'choice', `an integer below ${MAX_CHOICES}`, isIndex) ?? 0,
     isChat,
@@ -103,47 +105,4 @@ function stops(value: unknown): readonly string[] {
   if (!Array.isArray(list) || list.length > MAX_STOPS || !list.every((stop) => isString(stop) && stop !== ''))
     throw new BadRequest('stop', `a string or up to ${MAX_STOPS} strings that are not empty`, value);
   return list as string[];
-}
-
-/** Roles as plain text, for engines without a template of their own. */
-function chatPrompt(messages: unknown): string {
-  if (!Array.isArray(messages) || messages.length === 0)
-    throw new BadRequest('messages', 'a list of at least one message', messages);
-  const lines = messages.map((message: unknown, index) => {
-    const { role, content } = (typeof message === 'object' && message !== null ? message : {}) as {
-      role?: unknown;
-      content?: unknown;
-    };
-    if (!isString(role)) throw new BadRequest(`messages[${index}].role`, 'a string', role);
-    return `${role}: ${messageText(content, `messages[${index}].content`)}`;
-  });
-  return `${lines.join('\n')}\nassistant:`;
-}
-
-function messageText(content: unknown, where: string): string {
-  if (isString(content)) return content;
-  if (!Array.isArray(content)) throw new BadRequest(where, 'a string or a list of text parts', content);
-  return content
-    .map((part: unknown, index) => {
-      const { type, text } = (typeof part === 'object' && part !== null ? part : {}) as {
-        type?: unknown;
-        text?: unknown;
-      };
-      if (type !== 'text' || !isString(text))
-        throw new BadRequest(`${where}[${index}]`, 'a part of type text', part);
-      return text;
-    })
-    .join('');
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  // JSON.parse takes what is nested deeper than JSON.stringify can go.
-  let text: string;
-  try {
-    text = JSON.stringify(value) ?? String(value);
-  } catch {
-    return 'something deeply nested';
-  }
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -9,13 +9,45 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   best_of: [1],
   echo: [false],
   suffix: [''],
-  logprobs: [false, 0],
+  logprobs: [false],
+  return_tokens_as_token_ids: [false],
+  continue_final_message: [false],
+  add_generation_prompt: [true],
   top_logprobs: [0],
   parallel_tool_calls: [true, false],
   tool_choice: ['none', 'auto'],
+  function_call: ['none', 'auto'],
+  // Of vLLM, SGLang and llama.cpp.
+  top_k: [0, -1],
+  min_p: [0],
+  repetition_penalty: [1],
+  length_penalty: [1],
+  min_tokens: [0],
+  ignore_eos: [false],
+  use_beam_search: [false],
+  include_stop_str_in_output: [false],
 };
 /** Taken only without content. */
-const EMPTY: readonly string[] = ['logit_bias', 'tools', 'functions'];
+const EMPTY: readonly string[] = [
+  ...[
+    'logit_bias',
+    'tools',
+    'functions',
+    'prompt_logprobs',
+    'stop_token_ids',
+    'bad_words',
+    'allowed_token_ids',
+  ],
+  ...[
+    'structured_outputs',
+    'guided_json',
+    'guided_regex',
+    'guided_choice',
+    'guided_grammar',
+    'grammar',
+    'json_schema',
+  ],
+];
 
 export function findUnsupported(
   fields: Readonly<Record<string, unknown>>,

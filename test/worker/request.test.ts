@@ -6,7 +6,8 @@ describe('a request for completions', () => {
   it('has the defaults of the API', () => {
     expect(parseCompletion({ prompt: 'x' }, false)).toEqual({
       ...{ model: null, prompt: 'x', maxTokens: 256, temperature: 1, seed: null, stop: [], choices: 1 },
-      ...{ stream: false, includeUsage: false, generated: [], choice: 0, isChat: false },
+      ...{ stream: false, includeUsage: false, returnTokenIds: false },
+      ...{ generated: [], choice: 0, isChat: false, messages: null },
     });
   });
 
@@ -49,6 +50,14 @@ describe('a request for completions', () => {
     [{ prompt: 'x', model: 7 }, 'model'],
     [{ prompt: 'x', top_p: 0.5 }, 'top_p'],
     [{ prompt: 'x', logprobs: 5 }, 'logprobs'],
+    [{ prompt: 'x', logprobs: 0 }, 'logprobs'],
+    [{ prompt: 'x', echo: true }, 'echo'],
+    [{ prompt: 'x', suffix: 'y' }, 'suffix'],
+    [{ prompt: 'x', best_of: 2 }, 'best_of'],
+    [{ prompt: 'x', top_k: 40 }, 'top_k'],
+    [{ prompt: 'x', guided_json: { type: 'object' } }, 'guided_json'],
+    [{ prompt: 'x', stop_token_ids: [2] }, 'stop_token_ids'],
+    [{ prompt: 'x', return_token_ids: 1 }, 'return_token_ids'],
     [{ prompt: 'x', logit_bias: { 1: 2 } }, 'logit_bias'],
     [{ prompt: 'x', response_format: { type: 'json_schema' } }, 'response_format'],
   ])('is refused with the name of the field: %j', (body, param) => {
@@ -93,6 +102,31 @@ describe('answers in the shape of the API', () => {
     expect(event(writer.text(0, 'a'))).toMatchObject({
       object: 'text_completion',
       choices: [{ index: 0, text: 'a', finish_reason: null }],
+    });
+  });
+
+  it('tell token ids where vLLM has them: of a chat beside the choices, of a completion with each', () => {
+    const ids = { ...context, promptIds: [1, 2] };
+    const chat = createEventWriter(ids);
+    expect(event(chat.text(0, 'a', [7, 8]))).toMatchObject({
+      choices: [{ index: 0, token_ids: [7, 8] }],
+      prompt_token_ids: [1, 2],
+    });
+    expect(event(chat.choiceEnd(0, 'stop', []))).not.toHaveProperty('prompt_token_ids');
+    const text = createEventWriter({ ...ids, isChat: false });
+    expect(event(text.text(1, 'a', [7]))).toMatchObject({
+      choices: [{ index: 1, token_ids: [7], prompt_token_ids: [1, 2] }],
+    });
+    expect(event(text.text(0, 'a', [7]))).toMatchObject({ choices: [{ prompt_token_ids: [1, 2] }] });
+    expect(event(text.choiceEnd(0, 'stop', [9]))).toMatchObject({ choices: [{ token_ids: [9] }] });
+    const choices = [{ text: 'a', reason: 'stop' as const, tokenIds: [7] }];
+    const usage = { promptTokens: 2, completionTokens: 1 };
+    expect(JSON.parse(answerBody(ids, choices, usage))).toMatchObject({
+      prompt_token_ids: [1, 2],
+      choices: [{ token_ids: [7] }],
+    });
+    expect(JSON.parse(answerBody({ ...ids, isChat: false }, choices, usage))).toMatchObject({
+      choices: [{ token_ids: [7], prompt_token_ids: [1, 2] }],
     });
   });
 
