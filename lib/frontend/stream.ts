@@ -53,6 +53,8 @@ const CHARACTERS_PER_TOKEN = 4;
 /** A stream that has lost its worker waits so long for another one to come back: what the client has is worth it. */
 const PICK_LIMIT_MS = 2000;
 const PICK_AGAIN_MS = 100;
+/** … and then goes back to one that it has lost before, if that one is well again: all had a bad moment, as of a switch. */
+const PICK_ANY_AFTER_MS = 300;
 
 export interface StreamRequest {
   readonly id: string;
@@ -271,7 +273,10 @@ export function runStream({ id, request, traceparent }: StreamRequest, ports: St
       Math.min(logical.nextTimerMs(), ...[...picking.values()].map(({ againMs }) => againMs)),
     tick() {
       const atMs = now();
-      for (const [choice, { againMs, excluded }] of [...picking]) if (atMs >= againMs) pick(choice, excluded);
+      for (const [choice, { againMs, untilMs, excluded }] of [...picking]) {
+        if (atMs < againMs) continue;
+        pick(choice, atMs >= untilMs - PICK_LIMIT_MS + PICK_ANY_AFTER_MS ? [] : excluded);
+      }
       take(logical.stepAll({ type: 'tick', atMs, random: random() }));
     },
     suspect: (ref) => take(logical.stepAll({ type: 'suspect', atMs: now(), ref })),

@@ -53,7 +53,7 @@ describe('the tarball', () => {
     const allowed = [
       /^dist\/cjs\/.+\.(js|d\.ts)$/,
       /^dist\/cjs\/package\.json$/,
-      /^dist\/esm\/(index|register|express|fastify|hono|node-http)\.(js|d\.ts)$/,
+      /^dist\/esm\/(index|register|express|fastify|hono|node-http|testing)\.(js|d\.ts)$/,
       /^prebuilds\/linux-(x64|arm64)\/inference-health(\.node|-gpu)$/,
       /^native\/(?!test\/).+\.(cc|h)$/,
       /^native\/sources\.txt$/,
