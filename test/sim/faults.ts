@@ -1,6 +1,6 @@
 /** Carries out a scenario's faults, and ends them. */
 
-import type { Frontend } from './frontend.js';
+import type { Frontend } from './frontend/frontend.js';
 import type { Fault } from './scenario.js';
 import { count, note } from './stats.js';
 import type { SimWorker } from './worker.js';

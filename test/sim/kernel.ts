@@ -6,6 +6,8 @@ export interface Kernel {
   readonly nowMs: number;
   /** Calls made so far. */
   readonly events: number;
+  /** Of the times of all calls so far: two runs with the same one were the same to the last event. */
+  readonly hash: number;
   at(atMs: number, call: () => void): void;
   /** A process of its own: its calls wait while it is paused and are lost when it dies. */
   spawn(name: string, clock?: Clock): Actor;
@@ -53,6 +55,9 @@ export function createKernel(): Kernel {
   let sequence = 0;
   let events = 0;
   let isStopped = false;
+  let hash = 0x811c9dc5;
+  const bits = new Int32Array(new Float64Array(1).buffer);
+  const time = new Float64Array(bits.buffer);
 
   function isBefore(i: number, j: number): boolean {
     const difference = times[i]! - times[j]!;
@@ -167,6 +172,9 @@ export function createKernel(): Kernel {
     get events() {
       return events;
     },
+    get hash() {
+      return hash >>> 0;
+    },
     at,
     spawn,
     run(untilMs, afterEach) {
@@ -174,6 +182,8 @@ export function createKernel(): Kernel {
         nowMs = times[0]!;
         const call = pop();
         events += 1;
+        time[0] = nowMs;
+        hash = Math.imul(hash ^ bits[0]!, 0x01000193) ^ bits[1]!;
         call();
         afterEach();
       }

@@ -1,6 +1,6 @@
 /** Runs one scenario to its end. */
 import { createFaults, type FaultRunner } from './faults.js';
-import { createFrontend, type Frontend } from './frontend.js';
+import { createFrontend, type Frontend } from './frontend/frontend.js';
 import { createChecks, type Violation } from './invariants.js';
 import { createKernel } from './kernel.js';
 import { createNetwork } from './network.js';
@@ -8,12 +8,14 @@ import { createPrng } from './prng.js';
 import type { RequestSpec, Scenario } from './scenario.js';
 import { emptyStats, type Stats } from './stats.js';
 import { createStore } from './store.js';
-import { createWorker } from './worker.js';
+import { createWorker, type SimWorker } from './worker.js';
 import { MACHINES, type Machines, type World } from './world.js';
 
 export interface Result {
   readonly violation: Violation | null;
   readonly events: number;
+  /** Of its events; the same again from the same seed. */
+  readonly hash: number;
   readonly checks: number;
   readonly virtualMs: number;
   readonly stats: Stats;
@@ -34,6 +36,7 @@ export function simulate(scenario: Scenario, machines: Partial<Machines> = {}): 
   );
   const stats = emptyStats();
   const frontends: Frontend[] = [];
+  const byName = new Map<string, SimWorker>();
   let faults: FaultRunner | null = null;
 
   const world: World = {
@@ -46,6 +49,7 @@ export function simulate(scenario: Scenario, machines: Partial<Machines> = {}): 
     machines: { ...MACHINES, ...machines },
     store: createStore(kernel, network),
     workers: [],
+    worker: (name) => byName.get(name)!,
     publishBeacon(from, message) {
       stats.probes += 1;
       for (const frontend of frontends) network.publish(from, frontend.actor, () => frontend.beacon(message));
@@ -73,7 +77,9 @@ export function simulate(scenario: Scenario, machines: Partial<Machines> = {}): 
   }
 
   scenario.workers.forEach((spec, index) => {
-    world.workers.push(createWorker(world, spec, index));
+    const worker = createWorker(world, spec, index);
+    world.workers.push(worker);
+    byName.set(spec.name, worker);
   });
   scenario.frontends.forEach((clock, index) => {
     frontends.push(createFrontend(world, clock, index));
@@ -126,6 +132,7 @@ export function simulate(scenario: Scenario, machines: Partial<Machines> = {}): 
   return {
     violation: checks.violation,
     events: kernel.events,
+    hash: kernel.hash,
     checks: checks.made,
     virtualMs: kernel.nowMs,
     stats,

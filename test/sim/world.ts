@@ -76,6 +76,7 @@ export interface World {
   readonly machines: Machines;
   readonly store: Store;
   readonly workers: SimWorker[];
+  worker(name: string): SimWorker;
   publishBeacon(from: Actor, message: BeaconMessage): void;
   /** A poisonous request kills the worker that prefills it. */
   poisoned(worker: SimWorker, submit: Submit, isAbandoned: boolean): void;
