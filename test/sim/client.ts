@@ -7,6 +7,8 @@ import type { World } from './world.js';
 export interface SimClient {
   receive(event: ClientEvent): void;
   leave(): void;
+  /** It was refused before it began. */
+  refuse(): void;
   answer(choice: number): ToyAnswer;
   readonly isOver: boolean;
 }
@@ -58,6 +60,10 @@ export function createClient({ checks }: World, spec: RequestSpec): SimClient {
     },
     leave() {
       hasLeft = true;
+    },
+    refuse() {
+      checks.check(3, !isOver, () => `${spec.id}: refused after its end`);
+      isOver = true;
     },
     receive(event) {
       switch (event.type) {

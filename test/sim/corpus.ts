@@ -1,6 +1,7 @@
 /** Scenarios in which a machine of ours once broke a promise, as small as shrinking made them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NOBODY } from './admission-spec.js';
 import type { InvariantNumber } from './invariants.js';
 import type { Scenario } from './scenario.js';
 
@@ -19,6 +20,13 @@ export function readCorpus(folder: string): Once[] {
     .sort()
     .map((file) => ({
       name: file.replace('.json', ''),
-      ...(JSON.parse(readFileSync(join(folder, file), 'utf8')) as Omit<Once, 'name'>),
+      ...complete(JSON.parse(readFileSync(join(folder, file), 'utf8')) as Omit<Once, 'name'>),
     }));
+}
+
+/** What older ones do not know of yet. */
+function complete(once: Omit<Once, 'name'>): Omit<Once, 'name'> {
+  const { scenario } = once;
+  const requests = scenario.requests.map((each) => ({ ...NOBODY, ...each }));
+  return { ...once, scenario: { ...scenario, admission: scenario.admission ?? null, requests } };
 }

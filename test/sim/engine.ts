@@ -56,8 +56,8 @@ export interface Engine {
   readonly kvUsed: number;
   readonly steps: number;
   readonly scheduledTokens: number;
-  /** Prefill still to do and decode still expected. */
-  activeTokens(): number;
+  /** Prefill still to do, and with it decode still expected. */
+  load(): { readonly prefillTokens: number; readonly activeTokens: number };
   submit(job: Job): void;
   cancel(job: Job): void;
   /** After a hang. */
@@ -73,7 +73,7 @@ export interface EngineHooks {
 }
 
 const KV_BLOCK_TOKENS = 16;
-const PREFILL_CHUNK = 64;
+export const PREFILL_CHUNK = 64;
 const QUEUE_NEWS_MS = 500;
 
 export function blocksOf({ promptTokens, maxTokens }: RequestSpec): number {
@@ -220,12 +220,15 @@ export function createEngine(
     get scheduledTokens() {
       return scheduledTokens;
     },
-    activeTokens() {
-      let sum = 0;
+    load() {
+      let prefillTokens = 0;
+      let decodeTokens = 0;
       for (const list of [running, waiting])
-        for (const { prefillLeft, submit, length } of list)
-          sum += prefillLeft + Math.max(0, submit.request.maxTokens - length);
-      return sum;
+        for (const { prefillLeft, submit, length } of list) {
+          prefillTokens += prefillLeft;
+          decodeTokens += Math.max(0, submit.request.maxTokens - length);
+        }
+      return { prefillTokens, activeTokens: prefillTokens + decodeTokens };
     },
     submit(job) {
       waiting.push(job);

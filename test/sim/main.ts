@@ -101,6 +101,7 @@ async function many(countOf: number): Promise<void> {
       requests,
       finished,
       failed: batch.stats.failed,
+      rejected: batch.stats.rejected,
       tokens,
       dispatches,
       migrations,

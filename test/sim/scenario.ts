@@ -1,4 +1,5 @@
 /** A scenario is plain data, made from its seed: what can be left out of it, shrinking leaves out. */
+import { type AdmissionSpec, makeAdmission, makeStandings, NOBODY, type Standing } from './admission-spec.js';
 import type { Clock } from './kernel.js';
 import { createPrng, type Prng } from './prng.js';
 import { STOP_STRINGS } from './toy-engine.js';
@@ -14,7 +15,7 @@ export interface WorkerSpec {
   readonly kvBlocks: number;
 }
 
-export interface RequestSpec {
+export interface RequestSpec extends Standing {
   readonly id: string;
   readonly atMs: number;
   readonly frontend: number;
@@ -88,6 +89,8 @@ export interface Scenario {
   readonly activeMs: number;
   readonly migrationLimit: number;
   readonly hedgePerSecond: number;
+  /** Null: only the bounded queue, which is always there. */
+  readonly admission: AdmissionSpec | null;
 }
 
 export interface Profile {
@@ -99,8 +102,12 @@ export interface Profile {
   readonly maxTokens?: readonly [number, number];
   readonly migrationLimit?: number;
   readonly maxChoices?: number;
-  /** No client leaves, no deadline, no poison. */
+  /** No client leaves, no deadline, no poison, no limits. */
   readonly isPlain?: boolean;
+  /** In place of those that half of the seeds draw; null: none. */
+  readonly admission?: AdmissionSpec | null;
+  /** Who comes, although the rest is plain. */
+  readonly hasTenants?: boolean;
   readonly activeMs?: number;
   /** Of faults, before a factor of 0.5 to 1.5. */
   readonly durationsMs?: readonly number[];
@@ -131,8 +138,14 @@ export function makeScenario(seed: number, profile: Profile = {}): Scenario {
     kvBlocks: random.int(64, 256),
   }));
   const traits = traitsOf(random, profile);
+  // From a source of their own, so that limits do not change what else happens in a seed.
+  const own = createPrng(seed ^ 0x2c1b3c6d);
+  const hasLimits = own.chance(0.5) && profile.isPlain !== true;
+  const admission =
+    profile.admission === undefined ? (hasLimits ? makeAdmission(own) : null) : profile.admission;
+  const standing = hasLimits || profile.hasTenants === true ? makeStandings(own) : () => NOBODY;
   const requests = Array.from({ length: random.int(minRequests, maxRequests) }, (_, index) =>
-    makeRequest(random, index, activeMs, frontends.length, traits),
+    makeRequest(random, index, activeMs, frontends.length, traits, standing()),
   );
   return {
     seed,
@@ -149,6 +162,7 @@ export function makeScenario(seed: number, profile: Profile = {}): Scenario {
     activeMs,
     migrationLimit: profile.migrationLimit ?? (random.chance(0.1) ? random.int(0, 2) : 3),
     hedgePerSecond: random.chance(0.5) ? 5 : 0,
+    admission,
   };
 }
 
@@ -181,8 +195,10 @@ function makeRequest(
   activeMs: number,
   frontends: number,
   traits: Traits,
+  standing: Standing,
 ): RequestSpec {
   return {
+    ...standing,
     id: `r${index}`,
     atMs: random.between(300, activeMs),
     frontend: random.int(0, frontends - 1),

@@ -1,4 +1,5 @@
 /** Runs one scenario to its end. */
+import { NOBODY } from './admission-spec.js';
 import { createFaults, type FaultRunner } from './faults.js';
 import { createFrontend, type Frontend } from './frontend/frontend.js';
 import { createChecks, type Violation } from './invariants.js';
@@ -141,6 +142,7 @@ export function simulate(scenario: Scenario, machines: Partial<Machines> = {}): 
 
 function extraRequest(number: number, frontend: number): RequestSpec {
   return {
+    ...NOBODY,
     id: `x${number}`,
     atMs: 0,
     frontend,

@@ -4,6 +4,8 @@ export interface Stats {
   finished: number;
   /** By outcome. */
   failed: Record<string, number>;
+  /** Before they began, by reason. */
+  rejected: Record<string, number>;
   tokens: number;
   dispatches: number;
   paidRetries: number;
@@ -31,6 +33,7 @@ export function emptyStats(): Stats {
     requests: 0,
     finished: 0,
     failed: {},
+    rejected: {},
     tokens: 0,
     dispatches: 0,
     paidRetries: 0,
@@ -66,6 +69,7 @@ export function addStats(sum: Stats, more: Stats): void {
     if (typeof value === 'number') (sum[key] as number) += value;
   }
   for (const [key, value] of Object.entries(more.failed)) count(sum.failed, key, value);
+  for (const [key, value] of Object.entries(more.rejected)) count(sum.rejected, key, value);
   for (const [key, value] of Object.entries(more.started)) count(sum.started, key, value);
   for (const [key, value] of Object.entries(more.unseen)) count(sum.unseen, key, value);
   for (const [kind, times] of Object.entries(more.detections))

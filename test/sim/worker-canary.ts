@@ -1,5 +1,6 @@
 /** The canary of one life of a worker; waits are a tenth of those in production. */
 import { type CanaryEnd, type CanaryEvent, initialCanary } from '../../lib/canary/policy.js';
+import { NOBODY } from './admission-spec.js';
 import type { Engine } from './engine.js';
 import { blocksOf } from './engine.js';
 import type { Actor } from './kernel.js';
@@ -15,6 +16,7 @@ export interface CanaryRunner {
 const TICK_MS = 500;
 const POLICY = { waitMs: 1000, timeoutMs: 300, failures: 3, of: 5, jitterPercent: 20, adaptive: false };
 const REQUEST: RequestSpec = {
+  ...NOBODY,
   id: 'canary',
   atMs: 0,
   frontend: 0,

@@ -9,6 +9,7 @@ import {
   type Engine,
   type EngineFaults,
   type Job,
+  PREFILL_CHUNK,
   type Submit,
 } from './engine.js';
 import type { Actor } from './kernel.js';
@@ -47,6 +48,8 @@ export type BeaconMessage = Omit<Beacon, 'atMs'> & {
   readonly activeTokens: number;
   readonly kvBlocksUsed: number;
   readonly kvBlocksTotal: number;
+  readonly prefillTokens: number;
+  readonly maxBatchedTokens: number;
 };
 
 interface Life {
@@ -135,9 +138,10 @@ export function createWorker(world: World, spec: WorkerSpec, index: number): Sim
         running: engine.active,
         scheduledTokens: engine.scheduledTokens,
         expectedStepMs: 0,
-        activeTokens: engine.activeTokens(),
+        ...engine.load(),
         kvBlocksUsed: engine.kvUsed,
         kvBlocksTotal: spec.kvBlocks,
+        maxBatchedTokens: PREFILL_CHUNK,
       });
       if (engine.active === 0) registration.progress();
       actor.after(BEACON_MS, beacon);

@@ -1,5 +1,7 @@
 /** What the parts of one simulated fleet share. */
 import { stepCanary } from '../../lib/canary/policy.js';
+import { createPoolAdmission } from '../../lib/fleet/admission/admission.js';
+import { createBusyWorkers } from '../../lib/fleet/admission/busy-workers.js';
 import { createEjector, type Ejector } from '../../lib/fleet/ejector.js';
 import type { EjectorOptions } from '../../lib/fleet/ejector-record.js';
 import { createInstanceCache } from '../../lib/fleet/instance-cache.js';
@@ -28,6 +30,8 @@ export const RELIST_MS = 20_000;
 export interface Machines {
   readonly createLogicalRequest: typeof createLogicalRequest;
   readonly createEjector: (options?: EjectorOptions) => Ejector;
+  readonly createPoolAdmission: typeof createPoolAdmission;
+  readonly createBusyWorkers: typeof createBusyWorkers;
   readonly createRetryBudget: typeof createRetryBudget;
   readonly createLoadView: typeof createLoadView;
   readonly createWorkerHealth: typeof createWorkerHealth;
@@ -51,6 +55,8 @@ export interface Machines {
 export const MACHINES: Machines = {
   createLogicalRequest,
   createEjector,
+  createPoolAdmission,
+  createBusyWorkers,
   createRetryBudget,
   createLoadView,
   createWorkerHealth,

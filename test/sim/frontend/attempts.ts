@@ -3,6 +3,7 @@ import type { RequestOutput } from '../../../lib/fleet/logical-request.js';
 import { outcomeClass } from '../../../lib/fleet/migratable.js';
 import type { MigrationEffect, MigrationEvent } from '../../../lib/fleet/migrator-types.js';
 import type { Outcome, WorkerRef } from '../../../lib/fleet/types.js';
+import type { Admission } from './admission.js';
 import { type Choice, type Core, keyOf, type Open } from './core.js';
 import { type Ejections, isNeutral } from './ejections.js';
 import { PATIENCE, type Picker } from './pick.js';
@@ -21,12 +22,13 @@ export interface Attempts {
 
 export function createAttempts(
   core: Core,
+  admission: Admission,
   picker: Picker,
   ejections: Ejections,
   { handle }: AttemptPorts,
 ): Attempts {
   const { world, actor, ejector, loadView } = core;
-  const { checks, machines, random, stats } = world;
+  const { checks, machines, random, scenario, stats } = world;
   let outstanding = 0;
 
   function tell(entry: Open, choice: number, event: MigrationEvent): void {
@@ -62,6 +64,8 @@ export function createAttempts(
     const isTrial = picker.takeTrial(ref);
     const generation = ejector.permit(ref, atMs);
     const permit = loadView.send(ref, spec.promptTokens + spec.maxTokens, atMs);
+    admission.sent(ref, spec.promptTokens);
+    entry.sentMs ??= atMs;
     outstanding += 1;
     const connection = connect(entry, choice, epoch, ref);
     const seenTurns = at?.turns ?? 0;
@@ -139,6 +143,15 @@ export function createAttempts(
     state.appendedBy = epoch;
     state.length = tokens.length;
     stats.tokens += 1;
+    entry.place.progress();
+    if (!entry.hasToken) began(entry);
+  }
+
+  /** What the first token took longer than its prefill was its wait in the worker. */
+  function began(entry: Open): void {
+    entry.hasToken = true;
+    const prefillMs = entry.spec.promptTokens / scenario.workers[0]!.prefillTokensPerMs;
+    entry.place.scheduled(Math.max(0, actor.now() - (entry.sentMs ?? 0) - prefillMs));
   }
 
   function settle(state: Choice, epoch: number, outcome: Outcome): void {

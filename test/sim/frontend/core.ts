@@ -9,6 +9,7 @@ import type { Actor, Clock } from '../kernel.js';
 import type { RequestSpec } from '../scenario.js';
 import type { Connection } from '../worker.js';
 import type { World } from '../world.js';
+import type { Entry } from './admission.js';
 
 export interface Attempt {
   readonly ref: WorkerRef;
@@ -33,6 +34,10 @@ export interface Open {
   readonly logical: LogicalRequest;
   readonly client: SimClient;
   readonly choices: Choice[];
+  readonly place: Entry;
+  /** When it was first sent to a worker; null: not yet. */
+  sentMs: number | null;
+  hasToken: boolean;
   timerMs: number;
   isOver: boolean;
 }

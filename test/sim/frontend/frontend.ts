@@ -7,6 +7,7 @@ import type { Actor, Clock } from '../kernel.js';
 import type { RequestSpec } from '../scenario.js';
 import type { BeaconMessage } from '../worker.js';
 import type { World } from '../world.js';
+import { createAdmission } from './admission.js';
 import { createConditions } from './conditions.js';
 import { createCore } from './core.js';
 import { createDiscovery } from './discovery.js';
@@ -33,6 +34,7 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
   const core = createCore(world, actor, clock);
   const { ejector, loadView, seen } = core;
   const ejections = createEjections(core);
+  const admission = createAdmission(core);
   const discovery = createDiscovery(core, {
     added({ ref }) {
       ejector.add(ref, actor.now());
@@ -40,16 +42,20 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
       // Another life of the same worker: what ran in the old one is gone, whether a reset has arrived or not.
       requests.fail(ref, 'other lives', 'reset');
     },
-    leaving: (ref) => requests.tellAll({ type: 'leaving', atMs: actor.now(), ref }),
+    leaving(ref) {
+      admission.forget(ref);
+      requests.tellAll({ type: 'leaving', atMs: actor.now(), ref });
+    },
     removed(ref) {
       ejector.remove(ref, actor.now());
       loadView.forget(ref);
+      admission.forget(ref);
       if (core.find(ref) !== undefined) seen.delete(ref.worker);
       ejections.watch({ type: 'removed', worker: ref.worker });
     },
   });
-  const picker = createPicker(core, discovery);
-  const requests = createRequests(core, picker, ejections);
+  const picker = createPicker(core, discovery, admission);
+  const requests = createRequests(core, admission, picker, ejections);
   const conditions = createConditions(core, ejections, {
     suspect: (ref, atMs) => requests.tellAll({ type: 'suspect', atMs, ref }),
     lost: (ref) => requests.fail(ref, 'its', 'stalled'),
@@ -62,12 +68,15 @@ export function createFrontend(world: World, clock: Clock, index: number): Front
       conditions.start();
     },
     request: requests.arrive,
-    beacon: conditions.beacon,
+    beacon(message) {
+      if (conditions.beacon(message)) admission.report(message, discovery.isServing(message.ref));
+    },
     check() {
       requests.check();
+      admission.check();
       ejections.check();
     },
-    unsettled: () => unsettled(core, discovery, picker, requests),
+    unsettled: () => unsettled(core, discovery, picker, requests, admission),
     prefers: (ref) =>
       core.find(ref)?.condition === 'alive' &&
       discovery.isServing(ref) &&

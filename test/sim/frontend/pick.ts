@@ -3,6 +3,7 @@ import type { Candidate } from '../../../lib/fleet/ejector.js';
 import type { WorkerLoad } from '../../../lib/fleet/load-view.js';
 import type { MigrationEvent } from '../../../lib/fleet/migrator-types.js';
 import type { WorkerRef } from '../../../lib/fleet/types.js';
+import type { Admission } from './admission.js';
 import { type Choice, type Core, isSameLife, keyOf, type Open } from './core.js';
 import type { Discovery } from './discovery.js';
 
@@ -15,7 +16,7 @@ export interface Picker {
 
 export const PATIENCE = { firstMs: 3000, nextMs: 1000 };
 
-export function createPicker(core: Core, discovery: Discovery): Picker {
+export function createPicker(core: Core, discovery: Discovery, admission: Admission): Picker {
   const { world, actor, ejector, loadView, seen } = core;
   const { checks, random, machines } = world;
   let trial: WorkerRef | null = null;
@@ -47,15 +48,19 @@ export function createPicker(core: Core, discovery: Discovery): Picker {
       const candidates = routable();
       const { size } = discovery.serving;
       checks.check(10, candidates.length > 0 || size === 0, () => `no candidate of ${size} workers`);
-      const workers = candidates.map(({ ref, weight, recentFailures, isTrial }) => ({
-        ref,
-        weight,
-        recentFailures,
-        isTrial,
-        load: loadView.load(ref, atMs),
-        condition: core.find(ref)?.condition ?? ('alive' as const),
-        cachedTokens: 0,
-      }));
+      // Those above their thresholds come last; a stream that moves goes to one of them rather than to none.
+      const free = candidates.filter(({ ref }) => !admission.isBusy(ref));
+      const workers = (free.length > 0 ? free : candidates).map(
+        ({ ref, weight, recentFailures, isTrial }) => ({
+          ref,
+          weight,
+          recentFailures,
+          isTrial,
+          load: loadView.load(ref, atMs),
+          condition: core.find(ref)?.condition ?? ('alive' as const),
+          cachedTokens: 0,
+        }),
+      );
       checkLoads(workers.map(({ load }) => load));
       const randoms = [random.next(), random.next()] as const;
       const chosen = machines.route({ excluded, promptTokens: spec.promptTokens }, workers, randoms);

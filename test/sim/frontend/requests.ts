@@ -3,10 +3,11 @@ import type { LogicalRequest, RequestOutput } from '../../../lib/fleet/logical-r
 import type { MigrationEffect, MigrationEvent } from '../../../lib/fleet/migrator-types.js';
 import { createQuarantine } from '../../../lib/fleet/quarantine.js';
 import type { WorkerRef } from '../../../lib/fleet/types.js';
-import { createClient } from '../client.js';
+import { createClient, type SimClient } from '../client.js';
 import type { RequestSpec } from '../scenario.js';
 import { count } from '../stats.js';
 import { END_TOKEN } from '../toy-engine.js';
+import type { Admission, Entry } from './admission.js';
 import { type Attempts, createAttempts } from './attempts.js';
 import { type Core, isSameLife, type Open } from './core.js';
 import type { Ejections } from './ejections.js';
@@ -23,13 +24,18 @@ export interface Requests {
   check(): void;
 }
 
-export function createRequests(core: Core, picker: Picker, ejections: Ejections): Requests {
+export function createRequests(
+  core: Core,
+  admission: Admission,
+  picker: Picker,
+  ejections: Ejections,
+): Requests {
   const { world, actor, ejector, open, stamp } = core;
   const { checks, kernel, machines, scenario, stats } = world;
   const budget = machines.createRetryBudget();
   const hedgeBudget = machines.createRetryBudget({ ratio: 0.02, minPerSecond: scenario.hedgePerSecond });
   const quarantine = createQuarantine();
-  const attempts = createAttempts(core, picker, ejections, { handle });
+  const attempts = createAttempts(core, admission, picker, ejections, { handle });
   const startedMs = actor.now();
   let requests = 0;
   let paid = 0;
@@ -50,10 +56,34 @@ export function createRequests(core: Core, picker: Picker, ejections: Ejections)
       return;
     }
     budget.deposit(atMs);
+    const deadlineMs = spec.deadlineMs === null ? null : atMs + core.toLocal(spec.deadlineMs);
+    let entry: Open | null = null;
+    const place = admission.enter(spec, {
+      admit(own) {
+        entry = begin(spec, client, own, deadlineMs);
+      },
+      reject(reason) {
+        client.refuse();
+        count(stats.rejected, reason);
+      },
+    });
+    if (spec.leavesAfterMs === null) return;
+    actor.receive(kernel.nowMs + spec.leavesAfterMs, () => {
+      if (client.isOver) return;
+      client.leave();
+      if (entry === null) place.leave();
+      else handle(entry, entry.logical.stepAll({ type: 'cancel', atMs: actor.now() }));
+    });
+  }
+
+  function begin(spec: RequestSpec, client: SimClient, place: Entry, deadlineMs: number | null): Open {
     const entry: Open = {
       spec,
-      logical: createLogical(spec, atMs),
+      logical: createLogical(spec, deadlineMs),
       client,
+      place,
+      sentMs: null,
+      hasToken: false,
       choices: Array.from({ length: spec.choices }, () => ({
         attempts: new Map(),
         failedOn: [],
@@ -64,16 +94,11 @@ export function createRequests(core: Core, picker: Picker, ejections: Ejections)
       isOver: false,
     };
     open.add(entry);
-    handle(entry, entry.logical.start(atMs));
-    if (spec.leavesAfterMs === null) return;
-    actor.receive(kernel.nowMs + spec.leavesAfterMs, () => {
-      if (entry.isOver) return;
-      client.leave();
-      handle(entry, entry.logical.stepAll({ type: 'cancel', atMs: actor.now() }));
-    });
+    handle(entry, entry.logical.start(actor.now()));
+    return entry;
   }
 
-  function createLogical(spec: RequestSpec, atMs: number): LogicalRequest {
+  function createLogical(spec: RequestSpec, deadlineMs: number | null): LogicalRequest {
     const { promptTokens, maxTokens, choices, stop } = spec;
     return machines.createLogicalRequest({
       request: {
@@ -81,7 +106,7 @@ export function createRequests(core: Core, picker: Picker, ejections: Ejections)
         maxTokens,
         endTokens: [END_TOKEN],
         isReplayable: true,
-        deadlineMs: spec.deadlineMs === null ? null : atMs + core.toLocal(spec.deadlineMs),
+        deadlineMs,
       },
       limits: { migrationLimit: scenario.migrationLimit },
       retryBudget(now) {
@@ -97,14 +122,18 @@ export function createRequests(core: Core, picker: Picker, ejections: Ejections)
   }
 
   function handle(entry: Open, out: RequestOutput): void {
+    let hasEnded = false;
     for (const event of out.client) {
       entry.client.receive(event);
       if (event.type !== 'end' && event.type !== 'error') continue;
       entry.isOver = true;
+      hasEnded = true;
       if (event.type === 'end') stats.finished += 1;
       else count(stats.failed, event.outcome);
     }
     for (const { choice, effect } of out.effects) perform(entry, choice, effect);
+    // The place is free when its attempts are.
+    if (hasEnded) entry.place.leave();
     if (entry.isOver && entry.choices.every((each) => each.attempts.size === 0)) open.delete(entry);
     else if (!entry.isOver) arm(entry);
   }

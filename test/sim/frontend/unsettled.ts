@@ -1,4 +1,5 @@
 /** What is not well although it should be by now; asked in liveness mode after the faults have stopped. */
+import type { Admission } from './admission.js';
 import { type Core, keyOf } from './core.js';
 import type { Discovery } from './discovery.js';
 import type { Picker } from './pick.js';
@@ -10,12 +11,14 @@ export function unsettled(
   { cache }: Discovery,
   picker: Picker,
   { attempts }: Requests,
+  { queued, inFlight }: Admission,
 ): string[] {
   const { world, actor, ejector, loadView, open } = core;
   const { outstanding } = attempts;
   const bad: string[] = [];
   if (open.size > 0) bad.push(`22 ${[...open].map(({ spec }) => spec.id)} open`);
   if (outstanding !== 0 || loadView.inFlight !== 0) bad.push(`25 ${outstanding} outstanding`);
+  if (queued + inFlight > 0) bad.push(`25 ${queued} wait, ${inFlight} admitted`);
   const want = world.store
     .current()
     .items.map(({ instance }) => keyOf(instance.ref))
