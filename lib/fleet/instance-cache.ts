@@ -32,6 +32,8 @@ export type CacheEvent = {
       readonly type: 'listed';
       readonly store: string;
       readonly revision: number;
+      /** Rises with each leader of the store, as etcd's `raft_term`; left out: unknown. */
+      readonly term?: number;
       readonly items: readonly StoredInstance[];
     }
   | { readonly type: 'list_failed' }
@@ -68,10 +70,15 @@ export interface InstanceCache {
 }
 
 export interface InstanceCacheOptions {
-  /** Whether requests to this worker still succeed: then its disappearance is doubted for one TTL. */
+  /** Whether this worker still works: then its disappearance is doubted for as long as it does, up to `doubtMs`. */
   readonly isHealthy: (ref: WorkerRef, atMs: number) => boolean;
   /** TTL of the leases. Default 10 000. */
   readonly ttlMs?: number;
+  /**
+   * How long a worker that works stays without being in the store: a second primary that its side of the network had, or data
+   * that was lost, is no reason to lose it. Counts only while the store is heard. Default 10 TTLs.
+   */
+  readonly doubtMs?: number;
   /** Complete list although the watch says nothing is amiss, ± 20 %. Default 300 000. */
   readonly relistMs?: number;
 }
@@ -85,14 +92,20 @@ const BACKOFF_BASE_MS = 250;
 const BACKOFF_CAP_MS = 5000;
 /** Incarnations that another one of the same worker has replaced; a straggler's write does not bring them back. */
 const MAX_REPLACED = 10_000;
+/** A store that has said less than is known for so long has gone back, and does not lag behind. */
+const LAG_TTLS = 10;
+const DOUBT_TTLS = 10;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export function createInstanceCache(options: InstanceCacheOptions): InstanceCache {
   const { isHealthy, ttlMs = 10_000, relistMs = 300_000 } = options;
+  const { doubtMs = DOUBT_TTLS * ttlMs } = options;
   const known = new Map<string, Known>();
   const replaced = new Set<string>();
   let store: string | null = null;
   let revision = 0;
+  let term = 0;
+  let behindSinceMs: number | null = null;
   let isSynced = false;
   let heardMs = Number.NEGATIVE_INFINITY;
   let isListing = false;
@@ -114,11 +127,12 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     failures += 1;
   }
 
-  function put(item: StoredInstance, out: CacheEffect[]): void {
+  /** @param isList a list is the truth, whatever another history said of the key before */
+  function put(item: StoredInstance, isList: boolean, out: CacheEffect[]): void {
     const { key, instance } = item;
     if (replaced.has(lifeOf(instance.ref))) return;
     const before = known.get(key);
-    if (before !== undefined && before.revision > item.revision) return;
+    if (!isList && before !== undefined && before.revision > item.revision) return;
     known.set(key, { ...item, missingSinceMs: null });
     if (before === undefined) {
       out.push({ type: 'added', instance });
@@ -139,7 +153,7 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     out.push({ type: 'removed', instance: gone.instance });
   }
 
-  /** These are not in the store: those that leave or do not work go at once, the others get one TTL to come back. */
+  /** These are not in the store: those that leave or do not work go at once, the others are doubted to be gone. */
   function miss(keys: readonly string[], atMs: number, out: CacheEffect[]): void {
     const doubted = keys.filter((key) => {
       const entry = known.get(key);
@@ -162,17 +176,31 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
   function removeOverdue(atMs: number, out: CacheEffect[]): void {
     if (atMs < holdUntilMs) return;
     for (const [key, { missingSinceMs }] of known)
-      if (missingSinceMs !== null && atMs - missingSinceMs >= ttlMs) remove(key, out);
+      if (missingSinceMs !== null && atMs - missingSinceMs >= doubtMs) remove(key, out);
+  }
+
+  /** Less than is known, but of a later leader: what was known is of a history that has been cut off. */
+  function hasGoneBack({ revision: told, term: ofTerm = 0, atMs }: CacheEvent & { type: 'listed' }): boolean {
+    if (told >= revision) return false;
+    return ofTerm > term || (behindSinceMs !== null && atMs - behindSinceMs >= LAG_TTLS * ttlMs);
+  }
+
+  /** Nobody could come back in the meantime, so that the time of those that are missing begins anew. */
+  function hearAgain(atMs: number): void {
+    for (const [key, entry] of known)
+      if (entry.missingSinceMs !== null) known.set(key, { ...entry, missingSinceMs: atMs });
   }
 
   function listed(event: CacheEvent & { type: 'listed' }, out: CacheEffect[]): void {
     const { atMs, items } = event;
-    const isOtherStore = store !== null && event.store !== store;
+    const isOtherStore = (store !== null && event.store !== store) || hasGoneBack(event);
     if (!isOtherStore && event.revision < revision) {
       // A member that lags behind: what it does not know yet is not missing.
+      behindSinceMs ??= atMs;
       listLater(atMs, event.random);
       return;
     }
+    behindSinceMs = null;
     isListing = false;
     heardMs = atMs;
     failures = 0;
@@ -183,7 +211,9 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     }
     store = event.store;
     revision = event.revision;
-    for (const item of items) put(item, out);
+    term = Math.max(term, event.term ?? 0);
+    if (!isSynced) hearAgain(atMs);
+    for (const item of items) put(item, true, out);
     const present = new Set(items.map(({ key }) => key));
     miss(
       [...known.keys()].filter((key) => !present.has(key)),
@@ -196,12 +226,11 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     listAtMs = Math.min(atMs + relistMs * (0.8 + 0.4 * event.random), confirmAtMs(atMs));
   }
 
-  /** When a list should confirm what is missing. */
+  /** When a list should look after what is missing: who does not work any more by then goes. */
   function confirmAtMs(atMs: number): number {
-    let next = NEVER;
     for (const { missingSinceMs } of known.values())
-      if (missingSinceMs !== null) next = Math.min(next, Math.max(missingSinceMs + ttlMs, holdUntilMs));
-    return Math.max(next, atMs);
+      if (missingSinceMs !== null) return Math.max(atMs + ttlMs, holdUntilMs);
+    return NEVER;
   }
 
   function watched(event: CacheEvent & { type: 'watched' }, out: CacheEffect[]): void {
@@ -209,7 +238,7 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     heardMs = event.atMs;
     if (event.revision <= revision) return;
     revision = event.revision;
-    for (const item of event.puts) put(item, out);
+    for (const item of event.puts) put(item, false, out);
     miss(
       event.deletes.filter((key) => known.has(key)),
       event.atMs,

@@ -22,8 +22,8 @@ function cache(healthy: ReadonlySet<string> = new Set()) {
   made.step({ type: 'start', ...at(0) });
   return {
     made,
-    list: (atMs: number, revision: number, items: StoredInstance[], store = 's') =>
-      made.step({ type: 'listed', store, revision, items, ...at(atMs) }),
+    list: (atMs: number, revision: number, items: StoredInstance[], store = 's', term = 0) =>
+      made.step({ type: 'listed', store, revision, term, items, ...at(atMs) }),
     watch: (atMs: number, revision: number, puts: StoredInstance[], deletes: string[] = []) =>
       made.step({
         type: 'watched',
@@ -64,15 +64,51 @@ describe('the instance cache', () => {
     expect(names()).toEqual(['a']);
   });
 
-  it('doubts for one TTL that a worker is gone that still works, and asks again before it believes it', () => {
-    const { made, list, watch, names, kinds } = cache(new Set(['a']));
+  it('doubts that a worker is gone that still works, and looks after it once in a TTL', () => {
+    const healthy = new Set(['a']);
+    const { made, list, watch, names, kinds } = cache(healthy);
     list(0, 7, [item('a', 3), item('b', 4), item('c', 5)]);
     watch(1000, 8, [], ['a']);
     expect(names()).toContain('a');
     expect(made.nextTimerMs()).toBe(11_000);
     expect(kinds(made.step({ type: 'tick', ...at(11_000) }))).toEqual(['list']);
     list(11_100, 9, [item('b', 4), item('c', 5)]);
+    expect(names()).toContain('a');
+    expect(made.nextTimerMs()).toBe(21_100);
+    healthy.clear();
+    list(21_200, 9, [item('b', 4), item('c', 5)]);
     expect(names()).toEqual(['b', 'c']);
+  });
+
+  it('believes after ten TTLs that it is gone; time in which the store was not heard does not count', () => {
+    const { made, list, names } = cache(new Set(['a']));
+    list(0, 7, [item('a', 3)]);
+    list(1000, 8, []);
+    made.step({ type: 'watch_lost', ...at(2000) });
+    list(90_000, 8, []);
+    list(101_000, 8, []);
+    expect(names()).toEqual(['a']);
+    list(190_000, 8, []);
+    expect(names()).toEqual([]);
+  });
+
+  it('tells a history that was cut off, of a later leader, from a member that lags behind', () => {
+    const { made, list, watch, names } = cache(new Set(['a']));
+    list(0, 20, [item('a', 3), item('b', 20)], 's', 4);
+    expect(list(1000, 10, [item('a', 3)], 's', 4)).toEqual([]);
+    expect(names()).toEqual(['a', 'b']);
+    list(2000, 10, [item('a', 3), item('c', 9)], 's', 5);
+    expect([made.revision, names()]).toEqual([10, ['a', 'c']]);
+    watch(3000, 11, [item('b', 11)]);
+    expect(names()).toEqual(['a', 'c', 'b']);
+  });
+
+  it('takes a store that says less for ten TTLs for one that has gone back', () => {
+    const { list, names } = cache();
+    list(0, 20, [item('a', 3)]);
+    for (let atMs = 1000; atMs < 101_000; atMs += 5000) expect(list(atMs, 10, [])).toEqual([]);
+    list(101_000, 10, []);
+    expect(names()).toEqual([]);
   });
 
   it('keeps it when it registers again meanwhile', () => {
@@ -91,7 +127,7 @@ describe('the instance cache', () => {
     expect(kinds(list(1000, 2, [], 'another store'))).toEqual(['mass_removal', 'watch']);
     expect(names()).toEqual(['a', 'b', 'c']);
     list(9000, 5, [item('a', 3), item('b', 4)], 'another store');
-    list(20_000, 6, [item('a', 3), item('b', 4)], 'another store');
+    list(101_000, 6, [item('a', 3), item('b', 4)], 'another store');
     expect(names()).toEqual(['a', 'b']);
   });
 
@@ -159,7 +195,7 @@ describe('the instance cache', () => {
           }
           expect(made.revision).toBeGreaterThanOrEqual(before);
         }
-        for (const waitMs of [1, 25_000, 25_000]) {
+        for (const waitMs of [1, 25_000, 100_000]) {
           atMs += waitMs;
           list(atMs, revision, [...truth.values()]);
         }
