@@ -5,6 +5,7 @@
 import { type Assembler, createAssembler } from './assembler.js';
 import { createMigrator, type Migrator, type MigratorOptions } from './migrator.js';
 import type { MigrationEffect, MigrationEnd, MigrationEvent } from './migrator-types.js';
+import { DEFAULT_LIMITS } from './migrator-types.js';
 import type { FinishReason, Outcome, WorkerRef } from './types.js';
 import { isSame } from './worker-ref.js';
 
@@ -87,8 +88,9 @@ const NOTHING: RequestOutput = { client: [], effects: [] };
 
 export function createLogicalRequest(options: LogicalRequestOptions): LogicalRequest {
   const crashes: WorkerRef[] = [];
-  const choices: Choice[] = Array.from({ length: options.choices ?? 1 }, () => ({
-    migrator: createMigrator({ ...options, crashes }),
+  const poisonTokens = options.limits?.poisonTokens ?? DEFAULT_LIMITS.poisonTokens;
+  const choices: Choice[] = Array.from({ length: options.choices ?? 1 }, (_, index) => ({
+    migrator: createMigrator({ ...options, crashes, hasSibling: (ref) => hasSibling(index, ref) }),
     assembler: createAssembler(options.stop === undefined ? {} : { stop: options.stop }),
     isEnded: false,
   }));
@@ -152,6 +154,14 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
       if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  function hasSibling(index: number, ref: WorkerRef): boolean {
+    return choices.some(
+      ({ migrator }, other) =>
+        other !== index &&
+        migrator.attempts.some((each) => each.tokens < poisonTokens && isSame(each.ref, ref)),
+    );
   }
 
   function finish(index: number, choice: Choice, end: MigrationEnd, out: Mutable): void {

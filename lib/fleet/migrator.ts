@@ -46,6 +46,8 @@ export interface MigratorOptions {
   readonly hedgeBudget?: Withdraw;
   /** Workers that the request may have killed so far; shared by its choices. */
   readonly crashes?: WorkerRef[];
+  /** Whether another choice of the request has only just begun at that worker. */
+  readonly hasSibling?: (ref: WorkerRef) => boolean;
 }
 
 interface Attempt {
@@ -60,6 +62,8 @@ interface Attempt {
 
 const MINUTE_MS = 60_000;
 const NONE: readonly MigrationEffect[] = [];
+
+const isRefused = (outcome: Outcome): boolean => outcome === 'connect' || outcome === 'not_sent';
 
 export function createMigrator(options: MigratorOptions): Migrator {
   const { request } = options;
@@ -146,7 +150,9 @@ export function createMigrator(options: MigratorOptions): Migrator {
     put({ type: 'outcome', epoch: attempt.epoch, ref: attempt.ref, outcome });
     if (log.rival === attempt.epoch) log.endRace();
     const { isCrash, migrate } = outcomeClass(outcome);
-    if (isCrash && attempt.tokens < limits.poisonTokens && convict(attempt.ref)) return;
+    // Where nobody listens any more and another choice was, the worker died of it, whoever is told first.
+    const isGone = isCrash || (isRefused(outcome) && options.hasSibling?.(attempt.ref) === true);
+    if (isGone && attempt.tokens < limits.poisonTokens && convict(attempt.ref)) return;
     if (migrate !== 'no') exclude(attempt.ref);
     lastOutcome = outcome;
     // The other attempt of a race goes on alone.
