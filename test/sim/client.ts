@@ -11,13 +11,16 @@ export interface SimClient {
   refuse(): void;
   answer(choice: number): ToyAnswer;
   readonly isOver: boolean;
+  /** When it had all of its answer; null: not yet, or it never will. */
+  readonly servedMs: number | null;
 }
 
-export function createClient({ checks }: World, spec: RequestSpec): SimClient {
+export function createClient({ checks, kernel }: World, spec: RequestSpec): SimClient {
   const answers: (ToyAnswer | undefined)[] = [];
   const texts = Array.from({ length: spec.choices }, () => ({ text: '', tokens: 0, isEnded: false }));
   let isOver = false;
   let hasLeft = false;
+  let servedMs: number | null = null;
 
   const answer = (choice: number): ToyAnswer => (answers[choice] ??= wholeAnswer(spec, choice));
 
@@ -58,6 +61,9 @@ export function createClient({ checks }: World, spec: RequestSpec): SimClient {
     get isOver() {
       return isOver;
     },
+    get servedMs() {
+      return servedMs;
+    },
     leave() {
       hasLeft = true;
     },
@@ -83,6 +89,7 @@ export function createClient({ checks }: World, spec: RequestSpec): SimClient {
               () => `${spec.id}: ends before its choices`,
             );
           isOver = true;
+          if (event.type === 'end' && !hasLeft) servedMs = kernel.nowMs;
           const { promptTokens, completionTokens } = event.usage;
           checks.check(
             7,

@@ -1,10 +1,18 @@
 /** Carries out a scenario's faults, and ends them. */
 
 import type { Frontend } from './frontend/frontend.js';
-import type { Fault } from './scenario.js';
+import type { Fault, FaultKind } from './scenario.js';
 import { count, note } from './stats.js';
 import type { SimWorker } from './worker.js';
-import type { World } from './world.js';
+import { LEASE_TTL_MS, type World } from './world.js';
+
+/** Those that would else be other faults: a member that lags for ten TTLs is believed in the end. */
+const MOST_MS: { readonly [kind in FaultKind]?: number } = {
+  restart: 100,
+  store_leader: 1000,
+  store_lag: 6 * LEASE_TTL_MS,
+  store_split: 8 * LEASE_TTL_MS,
+};
 
 export interface FaultRunner {
   schedule(): void;
@@ -143,6 +151,9 @@ export function createFaults(world: World, frontends: readonly Frontend[]): Faul
       case 'store_lag':
         store.lag(true);
         return () => store.lag(false);
+      case 'store_split':
+        store.split(fault.worker % 2 === 0);
+        return () => store.heal();
     }
   }
 
@@ -157,12 +168,7 @@ export function createFaults(world: World, frontends: readonly Frontend[]): Faul
           else if (!fault.kind.startsWith('store')) touched.add(workers[fault.worker % workers.length]!);
           const end = strike(fault);
           if (end === null) return;
-          const lasts =
-            fault.kind === 'restart'
-              ? 100
-              : fault.kind === 'store_leader'
-                ? Math.min(fault.durationMs, 1000)
-                : fault.durationMs;
+          const lasts = Math.min(fault.durationMs, MOST_MS[fault.kind] ?? Number.POSITIVE_INFINITY);
           // In liveness mode nothing is left broken after the active time.
           const endMs = fault.atMs + lasts;
           kernel.at(scenario.mode === 'liveness' ? Math.min(endMs, scenario.activeMs + 500) : endMs, end);

@@ -27,8 +27,9 @@ export const INVARIANTS = {
   25: 'all gauges return to zero',
   26: 'a drain ends within its budget and cuts no stream that could move',
   27: 'goodput returns',
-  29: 'a worker is unready only after several failed canaries',
   28: 'an unknown load is neither idle nor full',
+  29: 'a worker is unready only after several failed canaries',
+  30: 'no healthy worker is lost because of the store',
 } as const;
 export type InvariantNumber = keyof typeof INVARIANTS;
 

@@ -43,7 +43,7 @@ export const PAUSES: Profile = {
 export const STORE: Profile = {
   mode: 'liveness',
   faults: [3, 6],
-  kinds: ['store_outage', 'store_leader', 'store_compaction', 'store_data_loss', 'store_lag'],
+  kinds: ['store_outage', 'store_leader', 'store_compaction', 'store_data_loss', 'store_lag', 'store_split'],
   durationsMs: [60_000],
   faultsUntilMs: 10_000,
   activeMs: 95_000,

@@ -55,6 +55,7 @@ export const FAULT_KINDS = [
   'store_compaction',
   'store_data_loss',
   'store_lag',
+  'store_split',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 

@@ -1,13 +1,18 @@
-/** A store as etcd is one: revisions, leases, watches, compaction, leaders that change, and members that lag behind. */
+/**
+ * A store as etcd is one: revisions, leases, watches, compaction, leaders that change, members that lag behind; and, as no
+ * store should, with two primaries for a while, of which one side's writes are lost.
+ */
 import type { StoredInstance } from '../../lib/fleet/instance-cache.js';
 import type { Actor, Kernel } from './kernel.js';
 import type { Lane, Network } from './network.js';
+import { createStoreData, type StoreData } from './store-data.js';
 
 export type Reply<T> = (answer: T | 'failed') => void;
 
 export interface Listing {
   readonly store: string;
   readonly revision: number;
+  readonly term: number;
   readonly items: readonly StoredInstance[];
 }
 
@@ -40,78 +45,27 @@ export interface Store {
   loseData(): void;
   /** Reads come from a member that has heard nothing since. */
   lag(isLagging: boolean): void;
-}
-
-interface Lease {
-  readonly ttlMs: number;
-  expiresMs: number;
-}
-
-interface Watcher {
-  readonly id: number;
-  readonly change: (change: Change) => void;
-  readonly lost: () => void;
+  /** Every other process, from the first or from the second, finds a second primary, whose writes are lost by `heal`. */
+  split(isFirst: boolean): void;
+  heal(): void;
 }
 
 const CALL_TIMEOUT_MS = 1000;
 
 export function createStore(kernel: Kernel, network: Network): Store {
   const actor = kernel.spawn('store');
-  let id = 1;
-  let revision = 1;
-  let compacted = 0;
-  let names = 0;
-  let isOut = false;
+  const main = createStoreData(kernel, { next: 0 });
+  let second: StoreData | null = null;
+  let isSecondEven = false;
   let lagging: Listing | null = null;
-  const items = new Map<string, StoredInstance & { readonly lease: string }>();
-  const leases = new Map<string, Lease>();
-  let history: Change[] = [];
-  let watchers: Watcher[] = [];
-
-  const listing = (): Listing => ({
-    store: `s${id}`,
-    revision,
-    items: [...items.values()].map(({ key, instance, revision: at }) => ({ key, instance, revision: at })),
-  });
-
-  function publish(puts: StoredInstance[], deletes: string[]): void {
-    const change = { store: `s${id}`, revision, puts, deletes };
-    history.push(change);
-    if (isOut) return;
-    for (const watcher of watchers) watcher.change(change);
-  }
-
-  function drop(lease: string): void {
-    leases.delete(lease);
-    const gone = [...items.values()].filter((item) => item.lease === lease).map(({ key }) => key);
-    if (gone.length === 0) return;
-    revision += 1;
-    for (const key of gone) items.delete(key);
-    publish([], gone);
-  }
-
-  function expireLater(name: string, lease: Lease): void {
-    kernel.at(lease.expiresMs, () => {
-      if (leases.get(name) !== lease) return;
-      // Without a leader no lease ends.
-      if (isOut || lease.expiresMs > kernel.nowMs) {
-        if (isOut) lease.expiresMs = kernel.nowMs + lease.ttlMs;
-        expireLater(name, lease);
-      } else drop(name);
-    });
-  }
-
-  function loseWatchers(): void {
-    const all = watchers;
-    watchers = [];
-    for (const watcher of all) watcher.lost();
-  }
 
   function client(from: Actor): StoreClient {
     const there: Lane = network.createLane(from, actor, false);
     const back: Lane = network.createLane(actor, from, false);
+    const isEven = Number.parseInt(from.name.slice(1), 10) % 2 === 0;
+    const side = (): StoreData => (second !== null && isEven === isSecondEven ? second : main);
 
-    function call<T>(work: () => T, reply: Reply<T>): void {
+    function call<T>(work: (data: StoreData) => T, reply: Reply<T>): void {
       let isAnswered = false;
       const answer = (value: T | 'failed'): void => {
         if (isAnswered) return;
@@ -120,60 +74,32 @@ export function createStore(kernel: Kernel, network: Network): Store {
       };
       from.after(CALL_TIMEOUT_MS, () => answer('failed'));
       there.send(() => {
-        if (isOut) return;
-        const value = work();
+        const data = side();
+        if (data.isOut) return;
+        const value = work(data);
         back.send(() => answer(value));
       });
     }
 
     return {
-      grant: (ttlMs, reply) =>
-        call(() => {
-          names += 1;
-          const lease = { ttlMs, expiresMs: kernel.nowMs + ttlMs };
-          leases.set(`l${names}`, lease);
-          expireLater(`l${names}`, lease);
-          return `l${names}`;
-        }, reply),
-      keep: (name, reply) =>
-        call(() => {
-          const lease = leases.get(name);
-          if (lease === undefined) return 'gone';
-          lease.expiresMs = kernel.nowMs + lease.ttlMs;
-          return 'kept';
-        }, reply),
-      put: (lease, key, instance, reply) =>
-        call(() => {
-          if (!leases.has(lease)) return 'gone';
-          revision += 1;
-          const item = { key, instance, revision, lease };
-          items.set(key, item);
-          publish([{ key, instance, revision }], []);
-          return 'put';
-        }, reply),
+      grant: (ttlMs, reply) => call((data) => data.grant(ttlMs), reply),
+      keep: (lease, reply) => call((data) => data.keep(lease), reply),
+      put: (lease, key, instance, reply) => call((data) => data.put(lease, key, instance), reply),
       revoke: (lease) =>
         there.send(() => {
-          if (!isOut) drop(lease);
+          if (!side().isOut) side().drop(lease);
         }),
-      list: (reply) => call(() => lagging ?? listing(), reply),
+      list: (reply) => call((data) => (data === main ? (lagging ?? data.listing()) : data.listing()), reply),
       watch(fromRevision, onChange, onLost) {
         let isLost = false;
-        const lose = (): void =>
+        const lost = (): void =>
           back.send(() => {
             if (isLost) return;
             isLost = true;
             onLost();
           });
-        there.send(() => {
-          if (isOut || fromRevision <= compacted || fromRevision > revision + 1) {
-            lose();
-            return;
-          }
-          const send = (change: Change): void => back.send(() => isLost || onChange(change));
-          for (const change of history) if (change.revision >= fromRevision) send(change);
-          names += 1;
-          watchers.push({ id: names, change: send, lost: lose });
-        });
+        const change = (news: Change): void => back.send(() => isLost || onChange(news));
+        there.send(() => side().watch(fromRevision, { change, lost }));
       },
     };
   }
@@ -181,34 +107,42 @@ export function createStore(kernel: Kernel, network: Network): Store {
   return {
     actor,
     client,
-    current: listing,
+    current: main.listing,
     outage(out) {
-      isOut = out;
-      if (out) loseWatchers();
-      // A new leader gives every lease its whole time again.
-      else for (const lease of leases.values()) lease.expiresMs = kernel.nowMs + lease.ttlMs;
+      for (const data of second === null ? [main] : [main, second]) {
+        data.isOut = out;
+        if (out) data.loseWatchers();
+        else data.renew();
+      }
     },
     changeLeader() {
-      for (const lease of leases.values()) lease.expiresMs = kernel.nowMs + lease.ttlMs;
-      loseWatchers();
+      main.renew();
+      main.loseWatchers();
     },
-    compact() {
-      compacted = revision;
-      history = [];
-      loseWatchers();
-    },
+    compact: main.compact,
     loseData() {
-      id += 1;
-      revision = 1;
-      compacted = 0;
-      history = [];
-      items.clear();
-      leases.clear();
+      main.lose();
       lagging = null;
-      loseWatchers();
     },
     lag(isLagging) {
-      lagging = isLagging ? listing() : null;
+      lagging = isLagging ? main.listing() : null;
+    },
+    split(isFirst) {
+      if (second !== null) return;
+      isSecondEven = isFirst;
+      second = main.clone();
+      second.isOut = main.isOut;
+      second.renew();
+      // Who was connected to the main one before and belongs to the second now connects anew; so does everybody else.
+      main.loseWatchers();
+    },
+    heal() {
+      if (second === null) return;
+      const lost = second;
+      second = null;
+      main.term = Math.max(main.term, lost.term);
+      main.renew();
+      lost.loseWatchers();
     },
   };
 }

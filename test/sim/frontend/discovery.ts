@@ -15,13 +15,16 @@ export interface Discovery {
   /** Workers that take requests, as the cache has them. */
   readonly serving: ReadonlyMap<string, WorkerRef>;
   isServing(ref: WorkerRef): boolean;
+  /** Another life of the same worker has taken its place. */
+  isReplaced(ref: WorkerRef): boolean;
   start(): void;
 }
 
 export function createDiscovery(core: Core, ports: DiscoveryPorts): Discovery {
   const { world, actor, stamp } = core;
   const store = world.store.client(actor);
-  const check = createCacheCheck(core, () => cache);
+  const replaced = new Set<string>();
+  const check = createCacheCheck(core, () => cache, replaced);
   const cache = world.machines.createInstanceCache({
     isHealthy: (ref) => {
       const at = core.find(ref);
@@ -90,14 +93,15 @@ export function createDiscovery(core: Core, ports: DiscoveryPorts): Discovery {
       return serving;
     },
     isServing: (ref) => serving.get(ref.worker)?.incarnation === ref.incarnation,
+    isReplaced: (ref) => replaced.has(keyOf(ref)),
     start: () => step({ type: 'start', ...stamp() }),
   };
 }
 
 /** Invariant 16, from the events that go in and the effects that come out. */
-function createCacheCheck({ world }: Core, cacheOf: () => InstanceCache) {
+function createCacheCheck({ world }: Core, cacheOf: () => InstanceCache, replaced: Set<string>) {
   const { checks } = world;
-  const removed = new Set<string>();
+  let lastTerm = 0;
   let lastRevision = 0;
   let lastStore = '';
 
@@ -108,9 +112,12 @@ function createCacheCheck({ world }: Core, cacheOf: () => InstanceCache) {
     before: ReadonlyMap<string, WorkerRef>,
   ): void => {
     const cache = cacheOf();
-    if (event.type === 'listed' && event.store !== lastStore && cache.isSynced) {
-      lastStore = event.store;
-      lastRevision = 0;
+    if (event.type === 'listed' && cache.isSynced) {
+      const { store, term = 0 } = event;
+      // Data that was lost, or the history of a second primary that was cut off.
+      if (store !== lastStore || term > lastTerm) lastRevision = 0;
+      lastStore = store;
+      lastTerm = Math.max(lastTerm, term);
     }
     const { revision } = cache;
     checks.check(16, revision >= lastRevision, () => `revision ${revision} after ${lastRevision}`);
@@ -121,13 +128,16 @@ function createCacheCheck({ world }: Core, cacheOf: () => InstanceCache) {
         const isHeard = event.type === 'listed' || (event.type === 'watched' && wasSynced);
         checks.check(16, isHeard, () => `${keyOf(ref)} removed by ${event.type} while unsynced`);
         if (effects.some((other) => other.type === 'added' && other.instance.ref.worker === ref.worker))
-          removed.add(keyOf(ref));
+          replaced.add(keyOf(ref));
+        const worker = world.worker(ref.worker);
+        const isWell = worker.isWell && worker.ref.incarnation === ref.incarnation;
+        checks.check(30, !isWell || world.isTouched(worker), () => `${keyOf(ref)} removed by ${event.type}`);
       }
       if (effect.type !== 'added') continue;
       const { ref } = effect.instance;
       checks.check(
         16,
-        !removed.has(keyOf(ref)) || before.get(ref.worker)?.incarnation === ref.incarnation,
+        !replaced.has(keyOf(ref)) || before.get(ref.worker)?.incarnation === ref.incarnation,
         () => `${keyOf(ref)} came back`,
       );
     }

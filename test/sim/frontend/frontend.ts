@@ -3,6 +3,7 @@
  * sit here, beside the machines, and look only at what goes in and what comes out of them.
  */
 import type { WorkerRef } from '../../../lib/fleet/types.js';
+import type { SimClient } from '../client.js';
 import type { Actor, Clock } from '../kernel.js';
 import type { RequestSpec } from '../scenario.js';
 import type { BeaconMessage } from '../worker.js';
@@ -19,7 +20,7 @@ import { unsettled } from './unsettled.js';
 export interface Frontend {
   readonly actor: Actor;
   start(): void;
-  request(spec: RequestSpec): void;
+  request(spec: RequestSpec): SimClient;
   beacon(message: BeaconMessage): void;
   /** After every event. */
   check(): void;

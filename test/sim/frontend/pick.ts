@@ -71,6 +71,7 @@ export function createPicker(core: Core, discovery: Discovery, admission: Admiss
         !failedOn.some((other) => isSameLife(other, ref)),
         () => `${spec.id} again to ${keyOf(ref)}`,
       );
+      checks.check(16, !discovery.isReplaced(ref), () => `${spec.id} to ${keyOf(ref)}, which was replaced`);
       trial = isTrial ? ref : null;
       return { type: 'picked', atMs, ref, patience: PATIENCE };
     },

@@ -15,7 +15,7 @@ import type { Picker } from './pick.js';
 
 export interface Requests {
   readonly attempts: Attempts;
-  arrive(spec: RequestSpec): void;
+  arrive(spec: RequestSpec): SimClient;
   /** Something all requests are told. */
   tellAll(event: MigrationEvent): void;
   /** Attempts at one worker, or at the other lives of it, have ended. */
@@ -40,7 +40,7 @@ export function createRequests(
   let requests = 0;
   let paid = 0;
 
-  function arrive(spec: RequestSpec): void {
+  function arrive(spec: RequestSpec): SimClient {
     requests += 1;
     stats.requests += 1;
     const atMs = actor.now();
@@ -53,7 +53,7 @@ export function createRequests(
         migrations: 0,
       };
       client.receive({ type: 'error', outcome: 'poison', why: 'quarantined', usage });
-      return;
+      return client;
     }
     budget.deposit(atMs);
     const deadlineMs = spec.deadlineMs === null ? null : atMs + core.toLocal(spec.deadlineMs);
@@ -67,13 +67,14 @@ export function createRequests(
         count(stats.rejected, reason);
       },
     });
-    if (spec.leavesAfterMs === null) return;
+    if (spec.leavesAfterMs === null) return client;
     actor.receive(kernel.nowMs + spec.leavesAfterMs, () => {
       if (client.isOver) return;
       client.leave();
       if (entry === null) place.leave();
       else handle(entry, entry.logical.stepAll({ type: 'cancel', atMs: actor.now() }));
     });
+    return client;
   }
 
   function begin(spec: RequestSpec, client: SimClient, place: Entry, deadlineMs: number | null): Open {
