@@ -1,22 +1,21 @@
 /** One attempt at a worker: sends the request, hands on frames, and says once how it ended. */
-import type { Dispatcher } from 'undici';
-import type { Outcome } from '../fleet/types.js';
-import { decodeFrame, FRAMES_TYPE, type Frame } from '../wire/frames.js';
-import { createLineSplitter } from '../wire/lines.js';
+import { util } from 'undici';
+import { createFrameReader, type OtherFrame } from '../wire/frame-reader.js';
+import { FRAMES_TYPE, FrameError } from '../wire/frames.js';
 import type { CompletionRequest } from '../worker/request.js';
 import type { Reservation } from './pool.js';
-import { PROBLEM_TEXTS, problemOf } from './problem.js';
+import { PROBLEM_TEXTS, problemOf, type WorkerProblem } from './problem.js';
+import { type AttemptFailure, type Headers, outcomeOf, refusal } from './refusal.js';
 
 export interface AttemptPorts {
-  frame(frame: Frame): void;
+  now(): number;
+  /** @param bytes valid only until it returns */
+  token(atMs: number, seq: number, tokenId: number, bytes: Uint8Array): void;
+  frame(atMs: number, frame: Exclude<OtherFrame, { readonly type: 'error' }>): void;
+  /** All that has come at once has been handed on. */
+  turn(): void;
   /** Not after `kill`. */
   failed(failure: AttemptFailure): void;
-}
-
-export interface AttemptFailure {
-  readonly outcome: Outcome;
-  readonly message: string;
-  readonly retryAfterMs?: number;
 }
 
 export interface Attempt {
@@ -43,21 +42,68 @@ export function startAttempt(
   attempt: AttemptRequest,
   ports: AttemptPorts,
 ): Attempt {
-  const killed = new AbortController();
+  let isKilled = false;
   let hasEnded = false;
+  let abort: (() => void) | null = null;
   let endTimer: NodeJS.Timeout | undefined;
+  let refused: { readonly status: number; readonly headers: Headers } | null = null;
+  let refusalText = '';
+  let atMs = 0;
+  let tokens = 0;
 
-  const fail = (failure: AttemptFailure): void => {
-    if (hasEnded || killed.signal.aborted) return;
+  function kill(): void {
+    isKilled = true;
+    abort?.();
+  }
+
+  function fail(failure: AttemptFailure): void {
+    if (hasEnded || isKilled) return;
     hasEnded = true;
     ports.failed(failure);
-  };
+  }
 
-  async function run(): Promise<void> {
-    const { statusCode, headers, body } = await reservation.http.request({
+  function refuse(): void {
+    if (refused === null) return;
+    const { status, headers } = refused;
+    if (status === 401) blame('token');
+    else fail(refusal(status, headers, refusalText));
+  }
+
+  /** Neither the request's fault nor one that goes away: the worker is out until it has been put right. */
+  function blame(problem: WorkerProblem): void {
+    if (hasEnded || isKilled) return;
+    reservation.refused(problem);
+    fail({ outcome: 'overloaded', message: PROBLEM_TEXTS[problem] });
+  }
+
+  function breakOff(error: Error): void {
+    const problem = problemOf(error);
+    if (problem !== null) blame(problem);
+    else fail({ outcome: outcomeOf(error), message: error.message });
+  }
+
+  const read = createFrameReader({
+    token(seq, tokenId, bytes) {
+      if (hasEnded || isKilled) return;
+      tokens += 1;
+      ports.token(atMs, seq, tokenId, bytes);
+    },
+    frame(frame) {
+      if (hasEnded || isKilled) return;
+      if (frame.type === 'error') return fail({ outcome: frame.outcome, message: frame.message });
+      if (frame.type === 'finish') {
+        hasEnded = true;
+        endTimer = setTimeout(kill, END_LIMIT_MS);
+      }
+      ports.frame(atMs, frame);
+    },
+  });
+
+  // Not `request()`: its stream and its promises cost more than what is done with a token.
+  reservation.http.dispatch(
+    {
       path: isUntemplated(attempt) ? '/v1/chat/completions' : '/v1/completions',
       method: 'POST',
-      signal: killed.signal,
       headers: {
         'content-type': 'application/json',
         accept: FRAMES_TYPE,
@@ -65,41 +111,52 @@ export function startAttempt(
         ...(attempt.traceparent === null ? {} : { traceparent: attempt.traceparent }),
       },
       body: bodyOf(attempt),
-    });
-    if (statusCode === 401) {
-      body.on('error', () => undefined).destroy();
-      reservation.refused('token');
-      return fail({ outcome: 'overloaded', message: PROBLEM_TEXTS.token });
-    }
-    if (statusCode !== 200) return fail(refusal(statusCode, headers, await readRefusal(body)));
-    const split = createLineSplitter((line) => {
-      if (hasEnded || killed.signal.aborted) return;
-      const frame = decodeFrame(line);
-      if (frame.type === 'error') return fail({ outcome: frame.outcome, message: frame.message });
-      if (frame.type === 'token') reservation.token();
-      if (frame.type === 'finish') {
-        hasEnded = true;
-        endTimer = setTimeout(() => killed.abort(), END_LIMIT_MS);
-      }
-      ports.frame(frame);
-    });
-    for await (const chunk of body) split(chunk as Uint8Array);
-    fail({ outcome: 'truncated', message: 'the stream ended without a finish' });
-  }
-
-  run()
-    .catch((error: Error & { code?: string }) => {
-      const problem = problemOf(error);
-      if (problem === null) return fail({ outcome: outcomeOf(error), message: error.message });
-      reservation.refused(problem);
-      fail({ outcome: 'overloaded', message: PROBLEM_TEXTS[problem] });
-    })
-    .finally(() => {
-      clearTimeout(endTimer);
-      // Lets go of the connection of an attempt that failed in the middle of its body.
-      killed.abort();
-    });
-  return { kill: () => killed.abort() };
+    },
+    {
+      onConnect(end) {
+        abort = end;
+        if (isKilled) end();
+      },
+      onHeaders(status, raw) {
+        if (status >= 200 && status !== 200)
+          refused = { status, headers: util.parseHeaders((raw ?? []) as Buffer[]) };
+        return true;
+      },
+      onData(chunk) {
+        if (refused !== null) {
+          refusalText += String(chunk);
+          if (refusalText.length <= MAX_REFUSAL) return true;
+          refuse();
+          kill();
+          return true;
+        }
+        atMs = ports.now();
+        tokens = 0;
+        try {
+          read(chunk);
+        } catch (error) {
+          if (!(error instanceof FrameError)) throw error;
+          fail({ outcome: 'engine_error', message: error.message });
+        }
+        if (tokens > 0) reservation.tokens(atMs, tokens);
+        ports.turn();
+        // Lets go of the connection of an attempt that failed in the middle of its body.
+        if (hasEnded && endTimer === undefined) kill();
+        return true;
+      },
+      onComplete() {
+        clearTimeout(endTimer);
+        refuse();
+        fail({ outcome: 'truncated', message: 'the stream ended without a finish' });
+      },
+      onError(error) {
+        clearTimeout(endTimer);
+        // It may come before `dispatch` has returned, and nobody expects a failure by then.
+        queueMicrotask(() => breakOff(error));
+      },
+    },
+  );
+  return { kill };
 }
 
 /** A chat goes as messages, until a worker has said what its template makes of them. */
@@ -118,57 +175,4 @@ function bodyOf(attempt: AttemptRequest): string {
     generated: [...generated],
     choice,
   });
-}
-
-async function readRefusal(body: Dispatcher.ResponseData['body']): Promise<string> {
-  let text = '';
-  for await (const chunk of body) {
-    text += String(chunk);
-    if (text.length > MAX_REFUSAL) break;
-  }
-  return text;
-}
-
-function refusal(
-  status: number,
-  headers: Record<string, string | string[] | undefined>,
-  text: string,
-): AttemptFailure {
-  const told = headers['x-inference-outcome'];
-  const message = messageIn(text) ?? `the worker answered ${status}`;
-  if (status === 429 || status === 503 || status === 529) {
-    const seconds = Number(headers['retry-after']);
-    const outcome = told === 'draining' || told === 'shutdown' ? told : 'overloaded';
-    return { outcome, message, ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}) };
-  }
-  if (told === 'unsupported') return { outcome: told, message };
-  // Any other 4xx is no word about the request: a worker of ours does not say it.
-  if (status === 400 || status === 413 || status === 422) return { outcome: 'invalid', message };
-  return { outcome: told === 'numerical' || told === 'reset' ? told : 'engine_error', message };
-}
-
-function messageIn(text: string): string | null {
-  try {
-    const { error } = JSON.parse(text) as { error?: { message?: unknown } };
-    return typeof error?.message === 'string' ? error.message : null;
-  } catch {
-    return null;
-  }
-}
-
-const NOT_REACHED: readonly (string | undefined)[] = [
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
-];
-
-/** Where nobody was reached no byte was sent, and where the answer is no answer the worker is broken. */
-function outcomeOf({ code, name }: Error & { code?: string }): Outcome {
-  if (NOT_REACHED.includes(code)) return 'not_sent';
-  if (name === 'FrameError' || name === 'HTTPParserError') return 'engine_error';
-  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return 'truncated';
-  return 'reset';
 }

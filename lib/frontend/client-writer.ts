@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { ClientEvent } from '../fleet/logical-request.js';
 import type { FinishReason, Outcome } from '../fleet/types.js';
+import { createEventStream } from '../wire/event-stream.js';
 import { writeHead } from '../worker/completions.js';
 import { sendError, sendJson } from '../worker/http-body.js';
 import { answerBody, createEventWriter, type OpenAiError } from '../worker/openai.js';
@@ -31,17 +32,19 @@ export function createClientWriter(
   const reasons: FinishReason[] = [];
   response.setHeader('X-Request-Id', id);
 
-  function put(event: string): void {
-    if (!response.headersSent) writeHead(response);
-    response.write(event);
-    if (response.writableLength > MAX_BEHIND) response.destroy();
-  }
+  const stream = createEventStream(
+    response,
+    () => writeHead(response),
+    () => {
+      if (response.writableLength > MAX_BEHIND) response.destroy();
+    },
+  );
 
   function fail(error: OpenAiError): void {
     if (response.destroyed || response.writableEnded) return;
-    if (!response.headersSent) sendError(response, error, retryHeaders(error.status));
+    if (events === null || !stream.hasBegun) sendError(response, error, retryHeaders(error.status));
     // Half an answer that ends without a word would be taken for a whole one.
-    else response.end(events?.error(error));
+    else stream.end(events.error(error));
   }
 
   return {
@@ -50,20 +53,20 @@ export function createClientWriter(
       if (response.destroyed) return;
       switch (event.type) {
         case 'text':
-          if (events !== null) put(events.text(event.choice, event.text));
+          if (events !== null) stream.write(events.text(event.choice, event.text));
           else texts[event.choice] += event.text;
           break;
         case 'choice_end':
           reasons[event.choice] = event.reason;
-          if (events !== null) put(events.choiceEnd(event.choice, event.reason));
+          if (events !== null) stream.write(events.choiceEnd(event.choice, event.reason));
           break;
         case 'end':
           if (events === null) {
             const choices = texts.map((text, index) => ({ text, reason: reasons[index] ?? 'stop' }));
             sendJson(response, 200, answerBody(context, choices, event.usage));
           } else {
-            if (request.includeUsage) put(events.usage(event.usage));
-            response.end(events.done);
+            if (request.includeUsage) stream.write(events.usage(event.usage));
+            stream.end(events.done);
           }
           break;
         case 'error':

@@ -8,7 +8,7 @@ export interface FrontendMetrics {
   text(): Promise<string>;
   migrated(outcome: string): void;
   ejected(): void;
-  token(): void;
+  tokens(count: number): void;
   rejected(reason: string): void;
   ended(outcome: string, seconds: number): void;
   firstToken(seconds: number): void;
@@ -78,7 +78,7 @@ export function createFrontendMetrics(read: {
     text: () => registry.metrics(),
     migrated: (outcome) => migrations.inc({ outcome }),
     ejected: () => ejections.inc(),
-    token: () => tokens.inc(),
+    tokens: (count) => tokens.inc(count),
     rejected: (reason) => rejections.inc({ reason }),
     ended(outcome, seconds) {
       requests.inc({ outcome });

@@ -28,8 +28,8 @@ export interface Reservation {
   readonly ref: WorkerRef;
   readonly http: Dispatcher;
   readonly patience: Patience;
-  /** A token came. */
-  token(): void;
+  /** Tokens came, all at once. */
+  tokens(atMs: number, count: number): void;
   /** What breaks off at a worker that drains was to be expected. */
   explain(outcome: Outcome): Outcome;
   /** It could not be used, and not for a failure of its own: nothing more is sent there until its beacons come. */

@@ -99,6 +99,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
     let entry: Entry | null = null;
     let hasEnded = false;
     let hasToken = false;
+    let newTokens = 0;
     const own: Running = {
       get stream() {
         return stream;
@@ -113,6 +114,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
     function end(outcome: string): void {
       if (hasEnded) return;
       hasEnded = true;
+      count();
       running.delete(own);
       entry?.leave();
       metrics.ended(outcome, (monoMs() - startMs) / 1000);
@@ -135,11 +137,18 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
     }
 
     function token(): void {
-      metrics.token();
-      counted?.tokens(1);
-      entry?.progress(1);
+      newTokens += 1;
       if (!hasToken) metrics.firstToken((monoMs() - startMs) / 1000);
       hasToken = true;
+    }
+
+    /** Tokens are counted by the turn: each alone would cost as much as all else that is done with it. */
+    function count(): void {
+      if (newTokens === 0) return;
+      metrics.tokens(newTokens);
+      counted?.tokens(newTokens);
+      entry?.progress(newTokens);
+      newTokens = 0;
     }
 
     function start(): void {
@@ -163,6 +172,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
             log({ request: id }, 'poison request');
           },
           onToken: token,
+          onTurn: count,
           client,
         },
       );

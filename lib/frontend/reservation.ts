@@ -28,11 +28,10 @@ export function createReservation(
     ref: permit.ref,
     http: member.http,
     patience: { firstMs, nextMs },
-    token() {
-      const atMs = ports.now();
-      permit.progress(1);
+    tokens(atMs, count) {
+      permit.progress(count);
       member.health.frame(atMs);
-      if (lastTokenMs !== null) member.tokenMs += 0.05 * (atMs - lastTokenMs - member.tokenMs);
+      if (lastTokenMs !== null) member.tokenMs += 0.05 * ((atMs - lastTokenMs) / count - member.tokenMs);
       lastTokenMs = atMs;
     },
     release(outcome) {

@@ -23,6 +23,8 @@ export interface StreamPorts {
   onMigrated(outcome: Outcome): void;
   onPoison(workers: readonly WorkerRef[]): void;
   onToken(): void;
+  /** All that has come at once has been dealt with; by then the stream may have ended. */
+  onTurn(): void;
   /** In order; the last one is `end` or `error`. */
   client(event: ClientEvent, message: string): void;
 }
@@ -208,16 +210,14 @@ export function runStream({ id, request, traceparent }: StreamRequest, ports: St
         traceparent,
       },
       {
-        frame(frame) {
-          const atMs = now();
+        now,
+        token(atMs, seq, tokenId, bytes) {
+          own.hasToken = true;
+          ports.onToken();
+          take(logical.frame(choice, { atMs, epoch, seq, tokenId, bytes }));
+        },
+        frame(atMs, frame) {
           switch (frame.type) {
-            case 'token': {
-              const own = running.get(key);
-              if (own !== undefined) own.hasToken = true;
-              ports.onToken();
-              take(logical.frame(choice, { atMs, epoch, ...frame }));
-              break;
-            }
             case 'prompt':
               toldTokens ??= frame.tokens;
               if (frame.ids !== null) prompt = frame.ids;
@@ -237,10 +237,9 @@ export function runStream({ id, request, traceparent }: StreamRequest, ports: St
                 }),
               );
               break;
-            case 'error':
-              break;
           }
         },
+        turn: ports.onTurn,
         failed({ outcome, message, retryAfterMs }) {
           lastMessage = message;
           take(
@@ -256,7 +255,8 @@ export function runStream({ id, request, traceparent }: StreamRequest, ports: St
         },
       },
     );
-    running.set(key, { choice, epoch, reservation, attempt, hasToken: false });
+    const own: Running = { choice, epoch, reservation, attempt, hasToken: false };
+    running.set(key, own);
   }
 
   const at = (ref: WorkerRef): Running[] =>
