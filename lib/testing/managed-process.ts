@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { forgetGroup, keepGroup } from './keeper.js';
 import { parseLogLine, type Timeline } from './timeline.js';
 
@@ -36,6 +37,8 @@ export function startProcess(
   options: {
     readonly env?: Readonly<Record<string, string>>;
     readonly cwd?: string;
+    /** Added to its priority, and to that of all that it starts. */
+    readonly nice?: number;
     readonly timeline: Timeline;
     onLine?(line: string): void;
   },
@@ -49,6 +52,7 @@ export function startProcess(
   });
   const pid = child.pid ?? 0;
   if (pid > 0) keepGroup(pid);
+  if (pid > 0 && (options.nice ?? 0) > 0) setPriority(pid, options.nice ?? 0);
   child.stdin.on('error', () => undefined);
   let tail = '';
   let hasExited = false;

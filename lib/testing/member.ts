@@ -8,6 +8,7 @@ export interface MemberPlan {
   readonly url: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  readonly nice?: number;
   command(): readonly string[];
   /** Resolves when it serves; `line` calls back with each line that it prints. */
   ready(process: ManagedProcess, line: (listener: (text: string) => void) => void): Promise<void>;
@@ -60,6 +61,7 @@ export function createMember(plan: MemberPlan, timeline: Timeline): Member {
       timeline,
       ...(plan.env === undefined ? {} : { env: plan.env }),
       ...(plan.cwd === undefined ? {} : { cwd: plan.cwd }),
+      ...(plan.nice === undefined ? {} : { nice: plan.nice }),
       onLine(text) {
         for (const listener of listeners) listener(text);
       },

@@ -40,6 +40,7 @@ const WORKER = object({
   args: texts,
   command: texts,
   env: variables,
+  nice: count(0, 19),
   gpus: count(0, 16),
 });
 const FRONTEND = object({ name: text, args: texts, env: variables });

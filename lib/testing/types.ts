@@ -77,6 +77,8 @@ export interface WorkerSpec {
   /** Instead of `engine`: any program with a worker's API; `{port}` and `{name}` in it are filled in. */
   readonly command?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Added to the priority of its processes, 0 to 19: on a fleet of machines an engine takes no core from the others. Default 0. */
+  readonly nice?: number;
   /** GPUs of a fake driver that it sees; needs the option `fakeGpu` of the run. */
   readonly gpus?: number;
 }

@@ -80,6 +80,7 @@ export async function createWorker(spec: NamedWorker, context: WorkerContext): P
       kind: 'worker',
       url,
       env,
+      nice: spec.nice ?? 0,
       restarts: context.restart,
       restartDelayMs: context.restartDelayMs,
       command: () => commandOf(spec, port, model, routedUrl === url ? null : routedUrl),
