@@ -84,6 +84,8 @@ export function createMigrator(options: MigratorOptions): Migrator {
   const usedOnce = new Set<Outcome>();
   const suspectedCrashes = options.crashes ?? [];
   let isFirstUnsentFree = true;
+  /** It has lost a worker behind its first token. */
+  let hasLost = false;
   let lastOutcome: Outcome | null = null;
 
   const put = (effect: MigrationEffect): void => void effects.push(effect);
@@ -141,7 +143,10 @@ export function createMigrator(options: MigratorOptions): Migrator {
     if (migratedAtMs.length >= limits.lifeLimit) return `moved ${limits.lifeLimit} times`;
     const recent = migratedAtMs.filter((at) => atMs - at < MINUTE_MS).length;
     if (isPaid && recent >= limits.migrationLimit) return `moved ${limits.migrationLimit} times in a minute`;
-    if (isPaid && !mayRetry(atMs)) return 'the retry budget is empty';
+    if (!isPaid) return null;
+    // A worker takes all its streams with it at once, more than any budget has; and no stream is lost for the first time twice.
+    if (log.length > 0 && !hasLost) hasLost = true;
+    else if (!mayRetry(atMs)) return 'the retry budget is empty';
     return null;
   }
 

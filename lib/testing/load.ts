@@ -1,4 +1,5 @@
 /** Steady load whose every text is held against that of an undisturbed run. */
+import { setMaxListeners } from 'node:events';
 import { type Streamed, streamCompletion } from './client.js';
 import { createRandom } from './random.js';
 import type { LoadSpec } from './types.js';
@@ -46,6 +47,7 @@ export function createLoad(
   const { streams = 8, perSecond, prompts = 8, tokens = 100 } = spec;
   const random = createRandom(options.seed ?? 1);
   const aborted = new AbortController();
+  setMaxListeners(0, aborted.signal);
   const results: Measured[] = [];
   const expected: string[] = [];
   const open = new Set<Promise<unknown>>();
@@ -54,6 +56,8 @@ export function createLoad(
   let timer: NodeJS.Timeout | undefined;
 
   const body = (prompt: number): object => ({ prompt: `story ${prompt} tells of`, max_tokens: tokens });
+  /** Greedy, so the seed changes nothing but that no request is the same as one before it. */
+  const another = (prompt: number): object => ({ ...body(prompt), seed: next });
   const urlOf = (index: number): string => options.urls[index % options.urls.length] ?? '';
 
   async function learn(): Promise<void> {
@@ -70,7 +74,7 @@ export function createLoad(
 
   async function one(): Promise<Measured> {
     const prompt = Math.floor(random() * prompts);
-    const got = await streamCompletion(urlOf(next++), body(prompt), { signal: aborted.signal });
+    const got = await streamCompletion(urlOf(next++), another(prompt), { signal: aborted.signal });
     const measured = judge(got, prompt, expected[prompt] ?? '');
     if (options.keeps !== false) results.push(measured);
     options.onResult?.(measured);

@@ -191,6 +191,16 @@ describe('a migrator', () => {
     expect(migrator.end).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
   });
 
+  it('pays nothing for the first loss of a choice that has given tokens: its worker may have had hundreds', () => {
+    const { fail, tokens, migrator } = running({ retryBudget: () => false });
+    tokens(0, 0, 20);
+    fail(0, 'reset');
+    expect(migrator.attempts.map(({ epoch }) => epoch)).toEqual([1]);
+    tokens(1, 20, 40);
+    fail(1, 'reset', 2000);
+    expect(migrator.end).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
+  });
+
   it('starts a second attempt while the first is only suspect; the first to extend the log wins', () => {
     const { migrator, tokens, step, of } = running({ hedgeBudget: () => true });
     tokens(0, 0, 10);
