@@ -1,5 +1,6 @@
 import { DYNAMO_NAMES, textOf } from '../config/dynamo-names.js';
 import type { Logger } from '../config/options.js';
+import { resolveAdminToken } from '../config/resolve.js';
 import { startFrontend } from '../frontend/frontend.js';
 import { startWith } from '../lifecycle/start.js';
 import { urlOf } from '../probe/listener-url.js';
@@ -9,16 +10,23 @@ import { runFleet, withFreeProbePort } from './fleet-run.js';
 import { FRONTEND_FLAGS } from './frontend-flags.js';
 import { frontendOptions } from './frontend-options.js';
 
+import { isAdminDisabled, pathVariables, withGracePeriod } from './frontend-variables.js';
+
 export { frontendHelp } from './frontend-flags.js';
 
 /** `inference-health frontend`: until a signal arrives. */
 export function frontend(args: readonly string[]): Promise<number | undefined> {
   return runFleet('frontend', async (logger, logToStderr) => {
     const { values, health: flags } = parseFleetFlags(args, FRONTEND_FLAGS, process.env);
-    const options = frontendOptions(values);
+    const token = isAdminDisabled(process.env) ? null : resolveAdminToken(flags, process.env);
+    const options = {
+      ...frontendOptions(values),
+      paths: pathVariables(process.env),
+      ...(token === null ? {} : { adminToken: token }),
+    };
     dropWorkerVariables(logger);
     const health = await startWith(
-      { ...withFreeProbePort(flags, isListenerConfigured()), shutdown: flags.shutdown ?? true, logger },
+      { ...withFreeProbePort(withGracePeriod(flags, process.env), isListenerConfigured()), logger },
       { logToStderr },
     );
     const api = await startFrontend({ ...options, health, logger });

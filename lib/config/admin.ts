@@ -66,27 +66,28 @@ export function adminOf(get: Get): AdminConfig | null {
   if (port === null && path === null) return null;
   if (port !== null && path !== null)
     throw invalid('option admin', 'either path or port and host', { port, path });
-  const token = tokenOf(get);
+  const token = adminTokenOf(get);
   if (path !== null) return Object.freeze({ kind: 'unix', path, mode: MODE, token });
   const host = get<string>('admin.host');
   if (!isLoopback(host)) throw invalid('option admin.host', 'a loopback address', host);
   return Object.freeze({ kind: 'tcp', host, port: port as number, token });
 }
 
-function tokenOf(get: Get): string {
+/** @throws InferenceHealthError ERR_CONFIG_INVALID unless exactly one of token and file is given */
+export function adminTokenOf(get: Get): string {
   const given = get<string | null>('admin.token');
   const file = get<string | null>('admin.tokenFile');
   if ((given === null) === (file === null))
     throw invalid('option admin', 'either token or tokenFile', given === null ? 'neither' : 'both');
   const token = file === null ? (given as string) : readSmallFile('option admin.tokenFile', file).trim();
+  return requireToken(`option admin.${file === null ? 'token' : 'tokenFile'}`, token);
+}
+
+/** @throws InferenceHealthError ERR_CONFIG_INVALID for a token that is too short or could not be sent in a header */
+export function requireToken(where: string, token: string): string {
   const bytes = Buffer.byteLength(token);
   // The value itself must not get into a message.
-  if (bytes < MIN_TOKEN_BYTES || /[^\x21-\x7e]/.test(token)) {
-    throw invalid(
-      `option admin.${file === null ? 'token' : 'tokenFile'}`,
-      `a token of at least ${MIN_TOKEN_BYTES} bytes, visible ASCII`,
-      `${bytes} bytes`,
-    );
-  }
+  if (bytes < MIN_TOKEN_BYTES || /[^\x21-\x7e]/.test(token))
+    throw invalid(where, `a token of at least ${MIN_TOKEN_BYTES} bytes, visible ASCII`, `${bytes} bytes`);
   return token;
 }

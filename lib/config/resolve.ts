@@ -1,5 +1,5 @@
 import { InferenceHealthError } from '../errors.js';
-import { adminOf } from './admin.js';
+import { ADMIN_SPECS, adminOf, adminTokenOf } from './admin.js';
 import { canaryOf } from './canary.js';
 import { nearMisses } from './dynamo-near.js';
 import { dynamoValue } from './dynamo-options.js';
@@ -116,6 +116,16 @@ export function resolveConfig(options: HealthOptions = {}, environment: Environm
     version: get<string | null>('version'),
     root: get<string>('root').replace(/\/+$/, ''),
   });
+}
+
+/** The admin token alone, for a process that wants one without that listener. Null where none is given. */
+export function resolveAdminToken(options: HealthOptions, environment: Environment): string | null {
+  const get: Get = <T>(name: string): T => {
+    const spec = ADMIN_SPECS.find((each) => each.name === name) as OptionSpec;
+    return (resolveValue(spec, options, environment) ?? null) as T;
+  };
+  const isGiven = get('admin.token') !== null || get('admin.tokenFile') !== null;
+  return isGiven ? adminTokenOf(get) : null;
 }
 
 function kindOf(name: string): OptionSpec['kind'] {

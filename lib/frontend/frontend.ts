@@ -1,18 +1,17 @@
-import type { RequestListener } from 'node:http';
 import { createFrontendHealth } from '../dialects/dynamo-frontend.js';
 import { monoMs } from '../native/clock.js';
-import { API_TOKEN } from '../wire/tokens.js';
-import { type Api, openApi } from '../worker/api.js';
+import { openFrontendApi } from './api.js';
+import { createBusyThresholdRoute } from './busy-threshold-route.js';
 import { createGate } from './gate.js';
 import { createFrontendMetrics } from './metrics.js';
 import type { Frontend, FrontendOptions } from './options.js';
 import { createWorkerPool } from './pool.js';
 import { createRegister } from './register.js';
 import { createRequests } from './requests.js';
-import { createRoutes, isOpenRoute } from './routes.js';
+import { createRoutes } from './routes.js';
 import { startTicker } from './ticker.js';
 import { validateFrontend } from './validate.js';
-import { createWorkerHttp, type WorkerHttp } from './worker-http.js';
+import { createWorkerHttp } from './worker-http.js';
 
 export type { Frontend, FrontendOptions } from './options.js';
 
@@ -27,7 +26,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   const documented = createFrontendHealth(options.healthMode);
 
   const workerHttp = createWorkerHttp(options);
-  const api = openFrontendApi(options, (request, response) => answer(request, response), workerHttp);
+  const api = openFrontendApi(options, () => routes, workerHttp);
   const pool = createWorkerPool(
     options.workers,
     {
@@ -63,12 +62,30 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   const endTicks = startTicker((now) => {
     pool.tick();
     gate.tick();
+    if (requests.isDraining) api.server.closeIdleConnections();
     requests.each((stream) => {
       if (now >= stream.nextTimerMs()) stream.tick();
     });
   });
 
-  const answer = createRoutes({ documented, metrics, requests, maxBodyBytes, models: pool.models });
+  const routes = createRoutes({
+    documented,
+    metrics,
+    requests,
+    maxBodyBytes,
+    busyThreshold:
+      options.adminToken === undefined
+        ? null
+        : createBusyThresholdRoute(options.adminToken, {
+            ...pool.thresholds,
+            async set(model, change) {
+              log({ model, ...change }, 'thresholds set');
+              pool.thresholds.set(model, change);
+            },
+          }),
+    models: pool.models,
+    ...(options.paths === undefined ? {} : { paths: options.paths }),
+  });
 
   async function drain(): Promise<void> {
     documented.setStage('draining');
@@ -115,19 +132,4 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-function openFrontendApi(options: FrontendOptions, listener: RequestListener, workerHttp: WorkerHttp): Api {
-  const { tls, apiToken, apiTokenFile, logger } = options;
-  const tokens = {
-    ...(apiToken === undefined ? {} : { token: apiToken }),
-    ...(apiTokenFile === undefined ? {} : { tokenFile: apiTokenFile }),
-  };
-  const names = { option: 'apiToken', file: 'apiTokenFile', variable: API_TOKEN };
-  try {
-    return openApi({ tls, tokens, names, logger, isOpen: isOpenRoute }, listener);
-  } catch (error) {
-    workerHttp.close();
-    throw error;
-  }
 }

@@ -6,6 +6,7 @@ import type { MigrationLimits } from '../fleet/migrator-types.js';
 import type { Health } from '../lifecycle/health.js';
 import type { ClientTls, ServerTls } from '../wire/tls-files.js';
 import type { MemberView } from './member-view.js';
+import type { FrontendPaths } from './paths.js';
 
 export interface FrontendOptions {
   /** `http://host:port` or `https://host:port` of each worker. */
@@ -34,6 +35,12 @@ export interface FrontendOptions {
   readonly admission?: Pick<PoolAdmissionOptions, 'maxConcurrent' | 'maxTokens' | 'maxQueueBytes'>;
   /** Above them a worker gets nothing new; while all are, requests wait in the queue. Default: none. */
   readonly thresholds?: Partial<Thresholds>;
+  /**
+   * Bearer token that `/busy_threshold` asks for, at least 16 bytes of visible ASCII. Default: none, and no such route.
+   */
+  readonly adminToken?: string;
+  /** Other paths than the documented ones. */
+  readonly paths?: Partial<FrontendPaths>;
   /** HTTP status of a refusal for load, 400 to 599. Default 503. */
   readonly overloadStatus?: number;
   /** Of this process: requests are counted there, and its drain is the frontend's. Default: none. */

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Thresholds } from '../fleet/admission/thresholds.js';
 import type { Patience } from '../fleet/migrator-types.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
 import type { WorkerCondition } from '../fleet/worker-health.js';
@@ -59,8 +60,18 @@ export interface WorkerPool {
     request: { readonly promptTokens: number; readonly expectedTokens: number },
   ): Reservation | null;
   models(): readonly string[];
-  /** Whether a worker that takes requests is below its thresholds, and how many tokens may go out before none is. */
-  room(): { readonly hasRoom: boolean; readonly roomTokens: number };
+  /**
+   * Whether a worker that takes requests is below its thresholds, and how many tokens may go out before none is; of one
+   * model, or of all.
+   */
+  room(model?: string | null): { readonly hasRoom: boolean; readonly roomTokens: number };
+  /** Of each model that a worker was seen with; may be changed while it serves. */
+  readonly thresholds: {
+    models(): readonly string[];
+    /** Null: no worker was seen with it. */
+    get(model: string): Thresholds | null;
+    set(model: string, change: Partial<Thresholds>): void;
+  };
   members(): readonly MemberView[];
   forgive(ref: WorkerRef): void;
   /** Looks at silence; call it every 50 to 100 ms. */

@@ -1,5 +1,4 @@
 /** The workers as a frontend sees them: who is there, how they are, how loaded, and who takes the next request. */
-import { createBusyWorkers } from '../fleet/admission/busy-workers.js';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import { createEjector } from '../fleet/ejector.js';
 import { createLoadView } from '../fleet/load-view.js';
@@ -7,6 +6,7 @@ import { type RoutableWorker, route } from '../fleet/router.js';
 import type { WorkerRef } from '../fleet/types.js';
 import { createWorkerHealth } from '../fleet/worker-health.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
+import { createBusyModels } from './busy-models.js';
 import { closeMember, createMember, isOpen, type Member } from './member.js';
 import type { MemberView } from './member-view.js';
 import type { PoolPorts, Reservation, WorkerPool } from './pool-types.js';
@@ -24,7 +24,7 @@ export function createWorkerPool(
   const ejector = createEjector();
   const loads = createLoadView();
   /** Of those that take requests. */
-  const busy = createBusyWorkers(thresholds);
+  const busy = createBusyModels(thresholds);
   const members = new Map<string, Member>();
   /** By the name of the worker that is there. */
   const named = new Map<string, Member>();
@@ -86,7 +86,7 @@ export function createWorkerPool(
     const wasGone = member.isGone;
     member.isGone = false;
     if (isOpen(member))
-      busy.report(worker, {
+      busy.report(beacon.model, worker, {
         kvRatio: beacon.kvBlocksUsed / beacon.kvBlocksTotal,
         prefillTokens: beacon.prefillTokens ?? Number.NaN,
         maxBatchedTokens: beacon.maxBatchedTokens ?? Number.NaN,
@@ -187,7 +187,7 @@ export function createWorkerPool(
     const view = ejector.view(atMs, ({ worker }) => open(worker) !== undefined);
     const workers: RoutableWorker[] = [];
     // A stream that moves goes to a busy worker rather than to none.
-    const allBusy = !busy.hasRoom;
+    const allBusy = !busy.room(model).hasRoom;
     for (const candidate of view.candidates) {
       const member = open(candidate.ref.worker);
       if (
@@ -283,7 +283,8 @@ export function createWorkerPool(
         [...members.values()].filter(isOpen).flatMap(({ beacon }) => (beacon === null ? [] : [beacon.model])),
       ),
     ],
-    room: () => ({ hasRoom: busy.hasRoom, roomTokens: busy.roomTokens }),
+    room: busy.room,
+    thresholds: { models: busy.models, get: busy.thresholds, set: busy.set },
     members: () => [...members.values()].map(viewOf),
     forgive: (ref) => ejector.forgive(ref),
     tick() {

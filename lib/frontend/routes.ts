@@ -2,61 +2,73 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FrontendAnswer, FrontendHealth } from '../dialects/dynamo-frontend.js';
 import { requestIdOf, traceparentOf } from '../wire/headers.js';
-import { BodyError, readJson, sendError, sendJson } from '../worker/http-body.js';
-import { modelsBody } from '../worker/openai.js';
+import { BodyError, readJson, sendJson } from '../worker/http-body.js';
 import { BadRequest, type CompletionRequest, parseCompletion } from '../worker/request.js';
 import type { FrontendMetrics } from './metrics.js';
+import { createModelList } from './model-list.js';
+import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
 import type { Requests } from './requests.js';
+import { fail, RouteError } from './route-errors.js';
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+/** HEAD is answered as GET. */
+export type Methods = Readonly<Partial<Record<'GET' | 'POST', Handler>>>;
 
 export interface RoutePorts {
   readonly documented: FrontendHealth;
-  readonly metrics: FrontendMetrics;
+  readonly metrics: Pick<FrontendMetrics, 'contentType' | 'text'>;
   readonly requests: Requests;
   readonly maxBodyBytes: number;
+  readonly paths?: Partial<FrontendPaths>;
+  /** Null: there is no `/busy_threshold`. */
+  readonly busyThreshold: Methods | null;
   models(): readonly string[];
 }
 
 /** Leaves room for what workers are told besides: choice and attempt. */
 const MAX_ID = 128;
 
-const ROUTES = 'POST /v1/completions, POST /v1/chat/completions, GET /v1/models, /health, /live, /metrics';
-
-/** What says nothing of requests is answered without a token: probes and scrapers have none. */
-export function isOpenRoute({ url = '' }: IncomingMessage): boolean {
-  return ['/health', '/live', '/metrics'].includes(url.split('?', 1)[0] ?? '');
+export interface Routes {
+  answer(request: IncomingMessage, response: ServerResponse): void;
+  /**
+   * What is answered without the API's token: probes and scrapers have none, and it says nothing of requests. And what
+   * asks for another token.
+   */
+  isOpen(request: IncomingMessage): boolean;
 }
 
-export function createRoutes(
-  ports: RoutePorts,
-): (request: IncomingMessage, response: ServerResponse) => void {
+export function createRoutes(ports: RoutePorts): Routes {
   const { documented, metrics, requests, maxBodyBytes } = ports;
+  const paths: FrontendPaths = { ...FRONTEND_PATHS, ...ports.paths };
+  const models = createModelList(ports.models);
+  const table = new Map<string, Methods>([
+    [paths.completions, { POST: (request, response) => complete(request, response, false) }],
+    [paths.chat, { POST: (request, response) => complete(request, response, true) }],
+    [paths.models, { GET: (_, response) => sendJson(response, 200, models.all()) }],
+    [paths.health, { GET: (_, response) => sendAnswer(response, documented.health()) }],
+    [paths.live, { GET: (_, response) => sendAnswer(response, documented.live()) }],
+    [paths.metrics, { GET: (_, response) => sendMetrics(response) }],
+  ]);
+  if (ports.busyThreshold !== null) table.set(BUSY_THRESHOLD, ports.busyThreshold);
+  /** Ids have slashes: the rest of the path is one. */
+  const modelMethods: Methods = { GET: (request, response) => sendModel(request, response) };
 
-  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? '/').split('?', 1)[0];
-    const method = request.method === 'HEAD' ? 'GET' : request.method;
-    switch (`${method} ${path}`) {
-      case 'POST /v1/completions':
-        return complete(request, response, false);
-      case 'POST /v1/chat/completions':
-        return complete(request, response, true);
-      case 'GET /v1/models':
-        return sendJson(response, 200, modelsBody(ports.models(), 0));
-      case 'GET /health':
-        return send(response, documented.health());
-      case 'GET /live':
-        return send(response, documented.live());
-      case 'GET /metrics': {
-        const text = await metrics.text();
-        response.writeHead(200, { 'Content-Type': metrics.contentType }).end(text);
-        return;
-      }
-      default:
-        sendError(response, {
-          status: 404,
-          type: 'invalid_request_error',
-          message: `no route ${request.method} ${path}; there are ${ROUTES}`,
-        });
-    }
+  function sendModel(request: IncomingMessage, response: ServerResponse): void {
+    const rest = pathOf(request).slice(paths.models.length + 1);
+    const id = decoded(rest);
+    const document = id === null ? null : models.one(id);
+    if (document === null)
+      throw new RouteError(
+        404,
+        `no worker serves the model ${JSON.stringify(id ?? rest)}`,
+        'model_not_found',
+      );
+    sendJson(response, 200, document);
+  }
+
+  async function sendMetrics(response: ServerResponse): Promise<void> {
+    const text = await metrics.text();
+    response.writeHead(200, { 'Content-Type': metrics.contentType, ...NO_STORE }).end(text);
   }
 
   async function complete(
@@ -65,6 +77,10 @@ export function createRoutes(
     isChat: boolean,
   ): Promise<void> {
     const { headers } = request;
+    if (Number(headers['content-length']) > maxBodyBytes)
+      throw new BodyError(413, `the body is larger than ${maxBodyBytes} bytes`);
+    // Who waits to be asked for the body has not sent one that is refused.
+    if (headers.expect !== undefined) response.writeContinue();
     const { value, bytes } = await readJson(request, maxBodyBytes);
     const parsed = parseCompletion(value, isChat);
     refuseWorkerFields(parsed);
@@ -72,8 +88,27 @@ export function createRoutes(
     requests.run(given, bytes, response);
   }
 
-  return (request, response) => {
-    route(request, response).catch((error: unknown) => fail(response, error));
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // What is asked during a drain is the last on its connection.
+    if (requests.isDraining) response.setHeader('Connection', 'close');
+    const path = pathOf(request);
+    const methods = table.get(path) ?? (path.startsWith(`${paths.models}/`) ? modelMethods : undefined);
+    if (methods === undefined) throw new RouteError(404, `Route not found: ${request.method} ${path}`);
+    const handler = methods[(request.method === 'HEAD' ? 'GET' : request.method) as keyof Methods];
+    if (handler !== undefined) return handler(request, response);
+    const allow = allowed(methods);
+    response.setHeader('Allow', allow);
+    if (request.method !== 'OPTIONS')
+      throw new RouteError(405, `${path} does not take ${request.method}, it takes ${allow}`);
+    response.writeHead(204).end();
+  }
+
+  const open = [paths.health, paths.live, paths.metrics, BUSY_THRESHOLD];
+  return {
+    answer(request, response) {
+      route(request, response).catch((error: unknown) => fail(request, response, error));
+    },
+    isOpen: (request) => open.includes(pathOf(request)),
   };
 }
 
@@ -87,16 +122,33 @@ function refuseWorkerFields({ returnTokenIds, generated, choice }: CompletionReq
     throw new BadRequest('choice', 'nothing: only a worker makes one choice of several', choice);
 }
 
-function send(response: ServerResponse, { status, body }: FrontendAnswer): void {
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': body.length });
-  response.end(body);
+const NO_STORE = { 'Cache-Control': 'no-store' };
+
+function pathOf({ url = '/' }: IncomingMessage): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
 }
 
-function fail(response: ServerResponse, error: unknown): void {
-  const type = 'invalid_request_error';
-  if (error instanceof BadRequest)
-    sendError(response, { status: 400, type, message: error.message, param: error.param });
-  else if (error instanceof BodyError)
-    sendError(response, { status: error.status, type, message: error.message });
-  else sendError(response, { status: 500, type: 'server_error', message: (error as Error).message });
+function allowed(methods: Methods): string {
+  return [
+    ...Object.keys(methods).flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])),
+    'OPTIONS',
+  ].join(', ');
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+function sendAnswer(response: ServerResponse, { status, body }: FrontendAnswer): void {
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': body.length,
+    ...NO_STORE,
+  });
+  response.end(body);
 }

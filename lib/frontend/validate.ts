@@ -1,8 +1,16 @@
+import { requireToken } from '../config/admin.js';
+import { rejectUnknown } from '../config/keys.js';
 import { invalid } from '../config/values.js';
 import type { FrontendOptions } from './options.js';
+import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
 
 /** @throws InferenceHealthError ERR_CONFIG_INVALID */
-export function validateFrontend({ workers, overloadStatus = 503 }: FrontendOptions): void {
+export function validateFrontend({
+  workers,
+  overloadStatus = 503,
+  adminToken,
+  paths,
+}: FrontendOptions): void {
   if (!Array.isArray(workers) || workers.length === 0)
     throw invalid('workers', 'a list of at least one URL as http://host:port or https://host:port', workers);
   for (const url of workers) {
@@ -13,6 +21,18 @@ export function validateFrontend({ workers, overloadStatus = 503 }: FrontendOpti
   if (new Set(workers).size < workers.length) throw invalid('workers', 'each URL once', workers);
   if (!Number.isInteger(overloadStatus) || overloadStatus < 400 || overloadStatus > 599)
     throw invalid('overloadStatus', 'an HTTP status from 400 to 599', overloadStatus);
+  if (adminToken !== undefined) requireToken('adminToken', adminToken);
+  if (paths !== undefined) validatePaths(paths);
+}
+
+function validatePaths(paths: Partial<FrontendPaths>): void {
+  rejectUnknown('key of paths', paths, Object.keys(FRONTEND_PATHS));
+  const all = { ...FRONTEND_PATHS, ...paths };
+  for (const [name, path] of Object.entries(all))
+    if (!/^\/[\x21-\x7e]*$/.test(path) || /[?#]/.test(path))
+      throw invalid(`paths.${name}`, 'a path that begins with a slash', path);
+  if (new Set([...Object.values(all), BUSY_THRESHOLD]).size <= Object.keys(all).length)
+    throw invalid('paths', `each path once, and none ${BUSY_THRESHOLD}`, Object.values(all));
 }
 
 function parseUrl(url: string): { readonly protocol: string; readonly pathname: string } {

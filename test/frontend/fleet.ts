@@ -13,7 +13,11 @@ export interface ToyWorker {
   readonly probes: string;
   /** Prompts of requests that the engine was told to end. */
   readonly cancelled: string[];
-  steer(message: { readonly tokenMs?: number; readonly hangs?: boolean }): void;
+  steer(message: {
+    readonly tokenMs?: number;
+    readonly hangs?: boolean;
+    readonly kvBlocksUsed?: number;
+  }): void;
 }
 
 export async function startToy(

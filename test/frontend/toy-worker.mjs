@@ -1,12 +1,13 @@
 // A worker process with an engine without a model: each token is a hash of all that is before it, so that a lost, doubled
-// or wrong one shows in the text. Steered by messages { tokenMs }, { hangs }; tells { url, probes, pid }, then { cancelled } a cancel.
+// or wrong one shows in the text. Steered by messages { tokenMs }, { hangs }, { kvBlocksUsed } of 100; tells { url, probes, pid },
+// then { cancelled } a cancel.
 //   node toy-worker.mjs NAME PORT TOKEN_MS [OPTIONS as JSON]
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const { serveWorker } = createRequire(import.meta.url)('../../dist/cjs/worker/serve-worker.js');
 const [name, port, tokenMs, options = '{}'] = process.argv.slice(2);
-const steer = { tokenMs: Number(tokenMs), hangs: false };
+const steer = { tokenMs: Number(tokenMs), hangs: false, kvBlocksUsed: 0 };
 let step = 0;
 let running = 0;
 let scheduledTokens = 0;
@@ -68,7 +69,14 @@ const worker = await serveWorker({
       return { tokens: ids.length, ids };
     },
     generate,
-    figures: () => ({ step, running, waiting: 0, scheduledTokens }),
+    figures: () => ({
+      step,
+      running,
+      waiting: 0,
+      scheduledTokens,
+      kvBlocksUsed: steer.kvBlocksUsed,
+      kvBlocksTotal: 100,
+    }),
   },
 });
 process.on('message', (message) => Object.assign(steer, message));
