@@ -58,7 +58,7 @@ export function parseFleetFlags(
       others.push(argument);
       continue;
     }
-    const text = inline ?? rest.shift();
+    const text = inline ?? (spec.kind.type === 'boolean' ? 'true' : rest.shift());
     if (text === undefined) throw new UsageError(`${name} needs a value`);
     values[name] = parseFlag(name, spec.kind, text);
   }
@@ -85,7 +85,7 @@ function parseFlag(name: string, kind: Kind, text: string): unknown {
 
 export function fleetHelp(command: string, intro: string, flags: readonly FleetFlag[]): string {
   const rows = flags.map(({ flag, placeholder, meaning, variable }) => {
-    const name = `  ${flag} ${placeholder}`;
+    const name = `  ${flag} ${placeholder}`.trimEnd();
     const line = `${name.padEnd(44)}${meaning}`;
     return variable === undefined ? line : `${line}\n${' '.repeat(44)}[${variable}]`;
   });

@@ -1,4 +1,5 @@
 import { FRONTEND_HEALTH_MODES } from '../dialects/dynamo-frontend.js';
+import { DISCOVERY_FLAGS } from './discovery-flags.js';
 import { type FleetFlag, fleetHelp, HTTP_HOST, HTTP_PORT } from './fleet-flags.js';
 import { API_TOKEN_FLAG, FLEET_TOKEN_FLAG, SERVER_TLS_FLAGS, WORKER_TLS_FLAGS } from './security-flags.js';
 
@@ -9,8 +10,9 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
     flag: '--workers',
     placeholder: 'URL,URL',
     kind: { type: 'list' },
-    meaning: 'the workers, as http://host:port or https://host:port',
+    meaning: 'workers at http(s)://host:port (those that are found)',
   },
+  ...DISCOVERY_FLAGS,
   { ...HTTP_PORT, variable: 'DYN_HTTP_PORT' },
   { ...HTTP_HOST, variable: 'DYN_HTTP_HOST' },
   {

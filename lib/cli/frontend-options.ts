@@ -1,5 +1,6 @@
 import type { FrontendHealthMode } from '../dialects/dynamo-frontend.js';
 import type { FrontendOptions } from '../frontend/options.js';
+import { discoveryOptions } from './discovery-flags.js';
 import { UsageError } from './flags.js';
 import { type FleetValues, given } from './fleet-flags.js';
 import { apiTokenFile, serverTls, tokenFile, workerTls } from './security-flags.js';
@@ -8,9 +9,11 @@ import { apiTokenFile, serverTls, tokenFile, workerTls } from './security-flags.
 export function frontendOptions(values: FleetValues): Omit<FrontendOptions, 'health' | 'logger'> {
   const get = <T>(name: string): T | undefined => values[`--${name}`] as T | undefined;
   const workers = get<readonly string[]>('workers') ?? [];
-  if (workers.length === 0) throw new UsageError('--workers: expected at least one URL, as http://host:port');
+  if (values['--workers'] !== undefined && workers.length === 0)
+    throw new UsageError('--workers: expected at least one URL, as http://host:port');
   return {
     workers: workers.map((url) => url.replace(/\/$/, '')),
+    discovery: discoveryOptions(values),
     ...given('port', get<number>('http-port')),
     ...given('host', get<string>('http-host')),
     ...serverTls(get),

@@ -2,6 +2,7 @@ import { urlOf } from '../probe/listener-url.js';
 import { startLlama } from '../worker/llama.js';
 import { isListenerConfigured } from '../worker/probe-port.js';
 import { serveWorker } from '../worker/serve-worker.js';
+import { discoveryOptions, WORKER_DISCOVERY_FLAGS } from './discovery-flags.js';
 import { type FleetFlag, fleetHelp, given, HTTP_HOST, HTTP_PORT, parseFleetFlags } from './fleet-flags.js';
 import { runFleet, withFreeProbePort } from './fleet-run.js';
 import { modelFile } from './model-file.js';
@@ -37,6 +38,7 @@ const FLAGS: readonly FleetFlag[] = [
   },
   ...SERVER_TLS_FLAGS,
   FLEET_TOKEN_FLAG,
+  ...WORKER_DISCOVERY_FLAGS,
 ];
 
 export const workerHelp = (): string =>
@@ -55,6 +57,7 @@ export function worker(args: readonly string[]): Promise<number | undefined> {
       ...serverTls(get),
       ...tokenFile(get),
       health: withFreeProbePort(flags, isListenerConfigured()),
+      discovery: discoveryOptions(values),
       logger,
       engine: (health) =>
         startLlama(health, {

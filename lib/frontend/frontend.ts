@@ -2,6 +2,7 @@ import { createFrontendHealth } from '../dialects/dynamo-frontend.js';
 import { monoMs } from '../native/clock.js';
 import { openFrontendApi } from './api.js';
 import { createBusyThresholdRoute } from './busy-threshold-route.js';
+import { createFinder } from './finder.js';
 import { createGate } from './gate.js';
 import { createFrontendMetrics } from './metrics.js';
 import type { Frontend, FrontendOptions } from './options.js';
@@ -25,10 +26,12 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   const log = (fields: object, message: string): void => options.logger?.info(fields, message);
   const documented = createFrontendHealth(options.healthMode);
 
+  const given = options.workers ?? [];
+  const found = await createFinder(options, log);
   const workerHttp = createWorkerHttp(options);
   const api = openFrontendApi(options, () => routes, workerHttp);
   const pool = createWorkerPool(
-    options.workers,
+    given,
     {
       workerHttp,
       now: monoMs,
@@ -43,10 +46,11 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
       onGone: (ref) => requests.each((stream) => stream.lost(ref, 'reset', 'the worker is gone')),
       onProgress: (ref) => requests.each((stream) => stream.progress(ref)),
       onEjected: () => metrics.ejected(),
-      onMember: createRegister(documented),
+      onMember: (member) => register.onMember(member),
     },
     options.thresholds,
   );
+  const register = createRegister(documented, given, found.name, pool);
   const gate = createGate(options.admission ?? {}, {
     now: monoMs,
     random: Math.random,
@@ -67,6 +71,8 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
       if (now >= stream.nextTimerMs()) stream.tick();
     });
   });
+
+  const watch = found.watch({ onChange: register.onView, isHealthy: pool.isAnswering });
 
   const routes = createRoutes({
     documented,
@@ -107,15 +113,15 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     server.closeIdleConnections();
     // Errors that have just been written are to arrive.
     setTimeout(() => server.closeAllConnections(), 100).unref();
-    await Promise.all([closed, pool.close()]);
+    await Promise.all([closed, found.close(), pool.close()]);
   }
 
   const { url } = await api.listen(options.port ?? 8000, host).catch(async (error: unknown) => {
     endTicks();
-    await pool.close();
+    await Promise.all([found.close(), pool.close()]);
     throw error;
   });
-  log({ url, workers: options.workers }, 'frontend listens');
+  log({ url, workers: given, discovery: found.backend }, 'frontend listens');
 
   return {
     url,
@@ -123,6 +129,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
       return requests.inFlight;
     },
     workers: pool.members,
+    discovery: watch,
     migrations: () => ({ ...requests.migrations }),
     drain,
     resume() {

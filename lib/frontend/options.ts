@@ -1,5 +1,6 @@
 import type { Logger } from '../config/options.js';
 import type { FrontendHealthMode } from '../dialects/dynamo-frontend.js';
+import type { DiscoveryOptions } from '../discovery/options.js';
 import type { PoolAdmissionOptions } from '../fleet/admission/admission.js';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import type { MigrationLimits } from '../fleet/migrator-types.js';
@@ -9,8 +10,13 @@ import type { MemberView } from './member-view.js';
 import type { FrontendPaths } from './paths.js';
 
 export interface FrontendOptions {
-  /** `http://host:port` or `https://host:port` of each worker. */
-  readonly workers: readonly string[];
+  /** `http://host:port` or `https://host:port` of workers that are there whatever discovery says. Default: none. */
+  readonly workers?: readonly string[];
+  /**
+   * Where workers are found. Default: as `DYN_DISCOVERY_BACKEND` says, else those of this machine; off where `workers` are
+   * given and nobody asks for it. False: off.
+   */
+  readonly discovery?: DiscoveryOptions | false;
   /** Port of the API, 0: any. Default 8000. */
   readonly port?: number;
   /** Default 127.0.0.1: without `apiToken` whoever reaches the API may use it. */
@@ -48,12 +54,25 @@ export interface FrontendOptions {
   readonly logger?: Logger;
 }
 
+export interface DiscoveryStatus {
+  readonly backend: 'memory' | 'etcd';
+  /** Grows with each change of what is registered. */
+  readonly version: number;
+  /** False: the store does not answer, and what was known stays. */
+  readonly isSynced: boolean;
+  /** Since the store was last heard, milliseconds; Infinity: never. */
+  readonly ageMs: number;
+  readonly instances: number;
+}
+
 export interface Frontend {
   /** `http://host:port` of the API, `https` with `tls`. */
   readonly url: string;
   /** Requests that run or wait. */
   readonly inFlight: number;
   workers(): readonly MemberView[];
+  /** How discovery is; null: off. */
+  discovery(): DiscoveryStatus | null;
   /** Streams that went on elsewhere, by why they had to. */
   migrations(): Readonly<Record<string, number>>;
   /** Refuses new requests (503 with Retry-After) and resolves when the last running one has ended. */

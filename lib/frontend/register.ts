@@ -1,24 +1,105 @@
-/** What a frontend's `/health` lists of the workers it sees. */
-import { createHash } from 'node:crypto';
+/** What a frontend's `/health` lists: what discovery knows, and the workers that it was given, less those that are gone. */
+
 import type { FrontendHealth } from '../dialects/dynamo-frontend.js';
+import { instanceIdOf } from '../discovery/instance-id.js';
+import { isSameEndpoint, urlOf } from '../discovery/record.js';
+import type { EndpointName, ViewChange, ViewInstance } from '../discovery/types.js';
 import type { MemberView } from './member-view.js';
 
-/** Takes a worker up, or out; to be called with every change of a member. */
-export function createRegister(documented: FrontendHealth): (member: MemberView) => void {
-  return ({ url, ref, state }) => {
-    if (state === 'gone' || ref === null) documented.delete(url);
-    else
-      documented.set(url, {
-        namespace: 'dynamo',
-        component: 'backend',
-        endpoint: 'generate',
-        instanceId: instanceId(ref.incarnation),
-        transport: { http: url },
-      });
-  };
+export interface Register {
+  /** To be called with every change of a member. */
+  onMember(member: MemberView): void;
+  /** To be called with every change of what is registered. */
+  onView(change: ViewChange): void;
 }
 
-/** 64 bits of a worker's incarnation: a new one with each of its lives, as an instance id should be. */
-function instanceId(incarnation: string): bigint {
-  return createHash('sha256').update(incarnation).digest().readBigUInt64BE(0);
+/** Whom the register tells about workers that may come and go. */
+export interface RegisterPorts {
+  add(url: string): void;
+  remove(url: string): void;
+  setLeaving(url: string, isLeaving: boolean): void;
+}
+
+/**
+ * @param given URLs of workers that are there whatever discovery says
+ * @param name the endpoint whose instances take requests
+ */
+export function createRegister(
+  documented: FrontendHealth,
+  given: readonly string[],
+  name: EndpointName,
+  pool: RegisterPorts,
+): Register {
+  const found = new Map<string, Map<string, ViewInstance>>();
+  /** Workers that were there and are not now, whatever the store still says. */
+  const dead = new Set<string>();
+
+  function list(instance: ViewInstance): void {
+    const { namespace, component, endpoint, instanceId, hasModel } = instance;
+    const transport = Object.fromEntries(
+      Object.entries(instance.transport).map(([kind, value]) => [kind, String(value)]),
+    );
+    documented.set(instance.key, { namespace, component, endpoint, instanceId, transport, hasModel });
+  }
+
+  function set(instance: ViewInstance): void {
+    const url = urlOf(instance);
+    if (url === null) {
+      list(instance);
+      return;
+    }
+    const there = found.get(url) ?? new Map<string, ViewInstance>();
+    found.set(url, there.set(instance.key, instance));
+    if (!dead.has(url)) list(instance);
+    documented.delete(url);
+    if (!isSameEndpoint(instance, name)) return;
+    pool.add(url);
+    pool.setLeaving(url, instance.state === 'draining');
+  }
+
+  function remove(instance: ViewInstance): void {
+    documented.delete(instance.key);
+    const url = urlOf(instance);
+    const there = url === null ? undefined : found.get(url);
+    if (url === null || there === undefined) return;
+    there.delete(instance.key);
+    const left = [...there.values()].filter((each) => isSameEndpoint(each, name));
+    if (left.length === 0 && isSameEndpoint(instance, name) && !given.includes(url)) pool.remove(url);
+    else if (left.length > 0)
+      pool.setLeaving(
+        url,
+        left.every(({ state }) => state === 'draining'),
+      );
+    // Its end in the pool says nothing about what else is registered there.
+    dead.delete(url);
+    for (const each of there.values()) list(each);
+    if (there.size === 0) found.delete(url);
+  }
+
+  return {
+    onMember({ url, ref, state }) {
+      const isDead = state === 'gone';
+      const there = found.get(url);
+      if (there !== undefined) {
+        if (isDead) dead.add(url);
+        else dead.delete(url);
+        for (const instance of there.values()) {
+          if (isDead) documented.delete(instance.key);
+          else list(instance);
+        }
+      } else if (isDead || ref === null) documented.delete(url);
+      else if (given.includes(url))
+        documented.set(url, {
+          ...name,
+          instanceId: instanceIdOf(ref.incarnation),
+          transport: { http: url },
+          hasModel: true,
+        });
+    },
+    onView({ set: all, removed }) {
+      // Who only changed its name stays connected.
+      for (const instance of all) set(instance);
+      for (const instance of removed) remove(instance);
+    },
+  };
 }

@@ -6,13 +6,16 @@ import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
 
 /** @throws InferenceHealthError ERR_CONFIG_INVALID */
 export function validateFrontend({
-  workers,
+  workers = [],
   overloadStatus = 503,
   adminToken,
   paths,
+  discovery,
 }: FrontendOptions): void {
-  if (!Array.isArray(workers) || workers.length === 0)
-    throw invalid('workers', 'a list of at least one URL as http://host:port or https://host:port', workers);
+  const urls = 'a list of URLs as http://host:port or https://host:port';
+  if (!Array.isArray(workers)) throw invalid('workers', urls, workers);
+  if (discovery === false && workers.length === 0)
+    throw invalid('workers', `${urls}, at least one where discovery is off`, workers);
   for (const url of workers) {
     const { protocol, pathname } = parseUrl(url);
     if ((protocol !== 'http:' && protocol !== 'https:') || pathname !== '/')

@@ -1,4 +1,5 @@
 import type { HealthOptions, Logger } from '../config/options.js';
+import type { DiscoveryOptions } from '../discovery/options.js';
 import type { Health } from '../lifecycle/health.js';
 import type { ServerTls } from '../wire/tls-files.js';
 import type { Engine } from './engine.js';
@@ -21,6 +22,8 @@ export interface WorkerOptions {
   readonly maxBodyBytes?: number;
   /** Health of the worker, probes included. Default: what the environment says, else port 0 on 127.0.0.1; failures shut down, SIGTERM drains. */
   readonly health?: HealthOptions;
+  /** Where it registers. Default: as `DYN_DISCOVERY_BACKEND` says, else on this machine. False: nowhere. */
+  readonly discovery?: DiscoveryOptions | false;
   readonly logger?: Logger;
 }
 

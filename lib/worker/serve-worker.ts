@@ -10,11 +10,12 @@ import { FLEET_TOKEN } from '../wire/tokens.js';
 import { type Api, openApi } from './api.js';
 import { type Beacons, createBeacons } from './beacons.js';
 import { answerFrames, answerOpenAi, refuse } from './completions.js';
-import type { Engine, GenerateRequest, TokenFrame } from './engine.js';
+import type { Engine, EngineFigures, GenerateRequest, TokenFrame } from './engine.js';
 import { BodyError, readJson, sendError, sendJson } from './http-body.js';
 import { modelsBody } from './openai.js';
 import type { Worker, WorkerOptions } from './options.js';
 import { isListenerConfigured } from './probe-port.js';
+import { createRegistrar } from './registration.js';
 import { BadRequest, parseCompletion } from './request.js';
 
 export type { Worker, WorkerOptions } from './options.js';
@@ -22,7 +23,10 @@ export type { Worker, WorkerOptions } from './options.js';
 /** Serves an engine over OpenAI's API, with health, admission, cancellation and drain, and tokens for frontends. */
 export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024, tls, logger } = options;
-  // First of all: what is wrong with certificates and tokens is to be said before a model is loaded.
+  // First of all: what is wrong with settings, certificates and tokens is to be said before a model is loaded.
+  const registrar = await createRegistrar(options.discovery, (fields, message) =>
+    logger?.info(fields, message),
+  );
   const names = { option: 'token', file: 'tokenFile', variable: FLEET_TOKEN };
   const api = openApi({ tls, tokens: options, names, logger }, (request, response) => {
     route(request, response).catch((error: unknown) => fail(response, error));
@@ -133,11 +137,22 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   if (name === '') name = `${host === '0.0.0.0' || host === '::' ? hostname() : host}:${port}`;
   health.engine.ready();
   health.model.ready();
+  const ref = { worker: name, incarnation };
+  const figures = (): EngineFigures => engine.figures();
+  await registrar.register({ ref, model: engine.model, url, figures }).catch(async (error: unknown) => {
+    await closeApi();
+    await health.close();
+    throw error;
+  });
+  const onState = (): void => registrar.setState(beacon().state);
+  health.on('drain', onState);
+  health.on('status', onState);
 
-  const closeApi = async (): Promise<void> => {
+  async function closeApi(): Promise<void> {
     endpoint.close();
+    await registrar.close();
     await closeServer(api, beacons);
-  };
+  }
   const close = async (): Promise<void> => {
     await closeApi();
     await health.close();

@@ -53,7 +53,7 @@ describe('the command frontend', () => {
   });
 
   it('says what is wrong with flags and variables', async () => {
-    expect(await fails(['frontend'])).toEqual([
+    expect(await fails(['frontend', '--workers', ','])).toEqual([
       64,
       expect.stringMatching(/--workers: expected at least one/),
     ]);
