@@ -7,12 +7,16 @@ import { requireTools } from './lib/tools.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-requireTools('test');
+// `npm run demo` needs no more than the build and the engine.
+const isForTests = !process.argv.includes('--engine');
+if (isForTests) requireTools('test');
 run(process.execPath, ['scripts/build.mjs']);
-run(process.execPath, ['scripts/prebuild.mjs']);
-// The other Node versions, and one for arm64, are a dependency of the tests alone: 700 MB that `npm ci` need not bring.
-// `force`, because npm refuses a package for another architecture, even one for qemu.
-installPackages(join(root, 'test/nodes'), ['--force']);
+if (isForTests) {
+  run(process.execPath, ['scripts/prebuild.mjs']);
+  // The other Node versions, and one for arm64, are a dependency of the tests alone: 700 MB that `npm ci` need not bring.
+  // `force`, because npm refuses a package for another architecture, even one for qemu.
+  installPackages(join(root, 'test/nodes'), ['--force']);
+}
 // llama.cpp, 85 MB. Its optional packages would be GPU builds of several hundred.
 installPackages(join(root, 'examples/llama'), ['--omit=optional']);
 

@@ -199,6 +199,8 @@ export function runStream({ id, request, traceparent }: StreamRequest, ports: St
       take(logical.step(choice, { type: 'failed', atMs: now(), epoch, outcome, random: random() }));
       return;
     }
+    const tokens = logical.tokens(choice).length;
+    if (epoch > 0) ports.log({ request: id, to: ref.worker, tokens }, 'stream goes on');
     const attempt = startAttempt(
       reservation,
       {

@@ -71,7 +71,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const restartDelayMs = spec.restartDelayMs ?? 0;
     const leaseTtlSeconds = spec.leaseTtlSeconds ?? 10;
     const context = {
-      ...{ timeline, links, restart, restartDelayMs, leaseTtlSeconds, fakeGpu },
+      ...{ timeline, folder, links, restart, restartDelayMs, leaseTtlSeconds, fakeGpu },
       etcd: etcd?.endpoints ?? [],
       nats: nats?.url ?? null,
       model() {
@@ -152,6 +152,7 @@ async function createFrontend(
   workers: readonly FleetWorker[],
   context: {
     readonly timeline: Timeline;
+    readonly folder: string;
     readonly etcd: readonly string[];
     readonly nats: string | null;
     readonly restart: boolean;
@@ -159,7 +160,7 @@ async function createFrontend(
   },
 ): Promise<Member> {
   const port = await pickPort();
-  const { timeline, etcd, nats, restart, restartDelayMs } = context;
+  const { timeline, folder, etcd, nats, restart, restartDelayMs } = context;
   const list = workers.map(({ routedUrl }) => routedUrl).join(',');
   return createMember(
     {
@@ -167,6 +168,7 @@ async function createFrontend(
       kind: 'frontend',
       url: `http://127.0.0.1:${port}`,
       env: {
+        XDG_RUNTIME_DIR: folder,
         ...(etcd.length === 0 ? {} : { DYN_DISCOVERY_BACKEND: 'etcd', ETCD_ENDPOINTS: etcd.join(',') }),
         ...(nats === null ? {} : { NATS_SERVER: nats }),
         ...env,

@@ -31,6 +31,8 @@ export interface FleetWorker extends Member {
 
 export interface WorkerContext {
   readonly timeline: Timeline;
+  /** Of the fleet: what its processes keep in a run directory is no other fleet's. */
+  readonly folder: string;
   readonly links: readonly ('frontend' | 'etcd' | 'nats')[];
   readonly etcd: readonly string[];
   readonly nats: string | null;
@@ -61,6 +63,7 @@ export async function createWorker(spec: NamedWorker, context: WorkerContext): P
   const routedUrl = frontend?.url ?? url;
   const endpoints = isLinked('etcd') ? etcd.map((proxy) => proxy.url) : context.etcd;
   const env: Record<string, string> = {
+    XDG_RUNTIME_DIR: context.folder,
     ...(endpoints.length === 0
       ? {}
       : {

@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest';
+import { run } from '../helpers/program.js';
+
+it('the demo shows a stream that outlives a kill, a freeze and a drain, and ends by itself', async () => {
+  const command = [process.execPath, 'scripts/demo.mjs', '--engine', 'toy', '--seconds', '1', '--etcd', 'no'];
+  const { code, stdout, stderr } = await run(command);
+  expect(stdout).toMatch(/the stream leaves worker-\d \(reset\) behind token \d+/);
+  expect(stdout).toMatch(/the stream goes on at worker-\d/);
+  const summary = stdout.slice(stdout.indexOf('--- summary ---'));
+  expect(summary.match(/whole, the same text, moved [1-9]/g)).toHaveLength(3);
+  expect(summary).toContain('every stream was whole');
+  expect([code, stderr]).toEqual([0, '']);
+});
