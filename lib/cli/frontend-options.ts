@@ -22,7 +22,13 @@ export function frontendOptions(values: FleetValues): Omit<FrontendOptions, 'hea
     ...workerTls(get),
     ...given('healthMode', get<FrontendHealthMode>('health-mode')),
     ...given('overloadStatus', get<number>('overload-status')),
-    admission: given('maxConcurrent', get<number>('max-concurrent')),
+    admission: {
+      ...given('maxConcurrent', get<number>('max-concurrent')),
+      ...given('firstTokenMs', get<number>('first-token-ms')),
+      ...given('priorityHeader', get<string>('priority-header')),
+      ...given('tenantHeader', get<string>('tenant-header')),
+      ...given('tenants', get<readonly string[]>('tenants')),
+    },
     migration: {
       ...given('migrationLimit', get<number>('migration-limit')),
       ...given('maxSeqLen', get<number>('migration-max-seq-len')),

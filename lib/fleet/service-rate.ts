@@ -14,8 +14,8 @@ export interface ServiceSpeed {
 }
 
 export interface ServedRequest {
-  /** @returns with the first token: how long the worker let it wait before its prefill, milliseconds; null: with all others */
-  token(atMs: number): number | null;
+  /** @returns with the first tokens: how long the worker let it wait before its prefill, milliseconds; null: with all others */
+  tokens(atMs: number, count: number): number | null;
   /** Idempotent. */
   end(atMs: number): void;
 }
@@ -82,16 +82,17 @@ export function createServiceRate(): ServiceRate {
       begin(worker.prefill, atMs);
       begin(worker.all, atMs);
       return {
-        token(nowMs) {
+        tokens(nowMs, count) {
           if (isOver) return null;
           let waitMs: number | null = null;
           if (lastMs === null) {
             end(worker.prefill, nowMs, promptTokens);
-            add(worker.all, nowMs, promptTokens + 1);
+            add(worker.all, nowMs, promptTokens + count);
             waitMs = waited(worker, nowMs - atMs, promptTokens);
           } else {
-            add(worker.all, nowMs, 1);
-            const gapMs = nowMs - lastMs;
+            add(worker.all, nowMs, count);
+            // Several at once came one after the other.
+            const gapMs = (nowMs - lastMs) / count;
             worker.gapMs = Number.isNaN(worker.gapMs)
               ? gapMs
               : worker.gapMs + GAP_WEIGHT * (gapMs - worker.gapMs);

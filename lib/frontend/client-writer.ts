@@ -24,7 +24,17 @@ export function createClientWriter(
     id,
     model,
     request,
-  }: { readonly id: string; readonly model: string; readonly request: CompletionRequest },
+    overloadStatus = 503,
+    retryAfterSeconds,
+  }: {
+    readonly id: string;
+    readonly model: string;
+    readonly request: CompletionRequest;
+    /** Status of an answer that every worker was too full for. Default 503. */
+    readonly overloadStatus?: number;
+    /** When whoever gets this may come back; null: no word of that. */
+    retryAfterSeconds?(outcome: Outcome | 'poison'): number | null;
+  },
 ): ClientWriter {
   const context = { id, model, created: Math.floor(Date.now() / 1000), isChat: request.isChat };
   const events = request.stream ? createEventWriter(context) : null;
@@ -40,9 +50,10 @@ export function createClientWriter(
     },
   );
 
-  function fail(error: OpenAiError): void {
+  function fail(error: OpenAiError, seconds: number | null = error.status === 503 ? 1 : null): void {
     if (response.destroyed || response.writableEnded) return;
-    if (events === null || !stream.hasBegun) sendError(response, error, retryHeaders(error.status));
+    if (events === null || !stream.hasBegun)
+      sendError(response, error, seconds === null ? {} : { 'Retry-After': String(seconds) });
     // Half an answer that ends without a word would be taken for a whole one.
     else stream.end(events.error(error));
   }
@@ -69,9 +80,13 @@ export function createClientWriter(
             stream.end(events.done);
           }
           break;
-        case 'error':
-          fail(outcomeError(event.outcome, message === '' ? event.why : `${event.why}: ${message}`));
+        case 'error': {
+          const { outcome, why } = event;
+          const error = outcomeError(outcome, message === '' ? why : `${why}: ${message}`);
+          const status = outcome === 'overloaded' ? overloadStatus : error.status;
+          fail({ ...error, status }, retryAfterSeconds?.(outcome));
           break;
+        }
       }
     },
   };
@@ -91,9 +106,5 @@ export function outcomeError(outcome: Outcome | 'poison', message: string): Open
   const status = STATUSES[outcome] ?? (outcome === 'poison' ? 500 : 502);
   const type =
     status === 400 ? 'invalid_request_error' : status === 503 ? 'overloaded_error' : 'server_error';
-  return { status, type, message, code: outcome };
-}
-
-function retryHeaders(status: number): Record<string, string> {
-  return status === 503 ? { 'Retry-After': '1' } : {};
+  return { status, type, message, code: outcome === 'deadline' ? 'deadline_exceeded' : outcome };
 }

@@ -1,5 +1,7 @@
 import { createFrontendHealth } from '../dialects/dynamo-frontend.js';
+import { createServiceRate } from '../fleet/service-rate.js';
 import { monoMs } from '../native/clock.js';
+import { poolAdmission } from './admission-options.js';
 import { openFrontendApi } from './api.js';
 import { createBusyThresholdRoute } from './busy-threshold-route.js';
 import { createFinder } from './finder.js';
@@ -10,6 +12,7 @@ import { createWorkerPool } from './pool.js';
 import { createRegister } from './register.js';
 import { createRequests } from './requests.js';
 import { createRoutes } from './routes.js';
+import { createTermsReader } from './terms.js';
 import { startTicker } from './ticker.js';
 import { validateFrontend } from './validate.js';
 import { createWorkerHttp } from './worker-http.js';
@@ -30,10 +33,14 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   const found = await createFinder(options, log);
   const workerHttp = createWorkerHttp(options);
   const api = openFrontendApi(options, () => routes, workerHttp);
+  const { admission = {} } = options;
+  const serviceRate = createServiceRate();
   const pool = createWorkerPool(
     given,
     {
       workerHttp,
+      serviceRate,
+      onFirstToken: (waitMs) => gate.waited(waitMs),
       now: monoMs,
       random: Math.random,
       log,
@@ -51,15 +58,18 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     options.thresholds,
   );
   const register = createRegister(documented, given, found.name, pool);
-  const gate = createGate(options.admission ?? {}, {
+  const gate = createGate(poolAdmission(admission), {
     now: monoMs,
     random: Math.random,
     room: pool.room,
+    speed: serviceRate.speed,
   });
   const metrics = createFrontendMetrics({
     inFlight: () => requests.inFlight,
     queued: () => gate.queued,
     members: pool.members,
+    gate: () => gate,
+    tenants: admission.tenantHeader === undefined ? null : (admission.tenants ?? []),
   });
   const requests = createRequests({ pool, gate, metrics, options, log });
 
@@ -91,6 +101,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
           }),
     models: pool.models,
     ...(options.paths === undefined ? {} : { paths: options.paths }),
+    termsOf: createTermsReader(admission),
   });
 
   async function drain(): Promise<void> {

@@ -6,6 +6,8 @@ import {
   type PoolRoom,
   type RejectReason,
 } from '../fleet/admission/admission.js';
+import { retryAfterSeconds } from '../fleet/admission/retry-after.js';
+import type { ServiceSpeed } from '../fleet/service-rate.js';
 
 export interface Entry {
   /** The client has left, or the request has ended. Idempotent. */
@@ -13,32 +15,64 @@ export interface Entry {
   progress(tokens: number): void;
 }
 
+export interface GateRequest {
+  readonly promptTokens: number;
+  readonly expectedTokens: number;
+  readonly bytes: number;
+  /** Name of its class. */
+  readonly priority: string;
+  readonly tenant: string;
+  /** Monotonic milliseconds by which it is to have its first token; Infinity: at any time. */
+  readonly deadlineMs: number;
+}
+
 export interface Gate {
   readonly queued: number;
+  readonly inFlightTokens: number;
+  /** Infinity: no limit. */
+  readonly limitTokens: number;
+  readonly speed: ServiceSpeed;
   enter(
-    request: { readonly promptTokens: number; readonly expectedTokens: number; readonly bytes: number },
+    request: GateRequest,
     on: { admit(): void; reject(reason: RejectReason, retryAfterSeconds: number): void },
   ): Entry;
+  /** A request had its first token, after it had waited in its worker for so long before its prefill. */
+  waited(waitMs: number): void;
+  /** Whole seconds after which one that is refused elsewhere may come back. */
+  retryAfterSeconds(): number;
   tick(): void;
 }
 
 type Callbacks = Parameters<Gate['enter']>[1];
 
+/** Speed changes slowly, and costs a look at each worker. */
+const SPEED_MS = 50;
+
 export function createGate(
   options: PoolAdmissionOptions,
-  ports: { now(): number; random(): number; room(): Pick<PoolRoom, 'hasRoom' | 'roomTokens'> },
+  ports: {
+    now(): number;
+    random(): number;
+    room(): Pick<PoolRoom, 'hasRoom' | 'roomTokens'>;
+    speed(atMs: number): ServiceSpeed;
+  },
 ): Gate {
   const { now, random } = ports;
   const admission = createPoolAdmission(options);
   const waiting = new Map<number, Callbacks>();
   let lastId = 0;
+  let speed = ports.speed(now());
+  let speedAtMs = now();
 
-  /** Speed is not known before it has been measured; Retry-After then is that of an unknown one. */
-  const room = (): PoolRoom => ({
-    ...ports.room(),
-    tokensPerSecond: 0,
-    prefill: { tokensPerSecond: 0, baseMs: 0 },
-  });
+  function speedAt(atMs: number): ServiceSpeed {
+    if (atMs - speedAtMs >= SPEED_MS) {
+      speed = ports.speed(atMs);
+      speedAtMs = atMs;
+    }
+    return speed;
+  }
+
+  const room = (atMs: number): PoolRoom => ({ ...ports.room(), ...speedAt(atMs) });
 
   function perform(effects: readonly PoolAdmissionEffect[]): void {
     for (const effect of effects) {
@@ -53,28 +87,42 @@ export function createGate(
     get queued() {
       return admission.queued;
     },
+    get inFlightTokens() {
+      return admission.inFlightTokens;
+    },
+    get limitTokens() {
+      return admission.limitTokens;
+    },
+    get speed() {
+      return speedAt(now());
+    },
     enter(request, on) {
       const id = ++lastId;
       const atMs = now();
       let isIn = true;
       waiting.set(id, on);
-      const arrival = { ...request, atMs, id, tenant: '', priority: 'default', cachedTokens: 0 };
-      perform(
-        admission.arrive({ ...arrival, deadlineMs: Number.POSITIVE_INFINITY, random: random() }, room()),
-      );
+      perform(admission.arrive({ ...request, atMs, id, cachedTokens: 0, random: random() }, room(atMs)));
       return {
         leave() {
           if (!isIn) return;
           isIn = false;
           const leftMs = now();
-          if (waiting.delete(id)) perform(admission.abandon(id, leftMs, room()));
-          else perform(admission.release(id, leftMs, room()));
+          if (waiting.delete(id)) perform(admission.abandon(id, leftMs, room(leftMs)));
+          else perform(admission.release(id, leftMs, room(leftMs)));
         },
         progress: (tokens) => admission.progress(id, tokens),
       };
     },
-    tick: () => {
-      if (admission.queued > 0) perform(admission.tick(now(), room()));
+    // Which one it was does not matter to the limit.
+    waited: (waitMs) => admission.scheduled(0, waitMs),
+    retryAfterSeconds() {
+      const { inFlightTokens, queuedTokens, limitTokens } = admission;
+      const { tokensPerSecond } = speedAt(now());
+      return retryAfterSeconds(inFlightTokens + queuedTokens, limitTokens, tokensPerSecond, random());
+    },
+    tick() {
+      const atMs = now();
+      if (admission.queued > 0 || admission.nextTimerMs() <= atMs) perform(admission.tick(atMs, room(atMs)));
     },
   };
 }

@@ -1,6 +1,7 @@
 /** What a frontend counts, as Prometheus text. Labels come from the configuration and from our own words alone. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { PREFIX } from '../metrics/family.js';
+import { createAdmissionMetrics, type ReadGate, type TenantMetrics } from './admission-metrics.js';
 import type { MemberView } from './member-view.js';
 
 export interface FrontendMetrics {
@@ -12,6 +13,7 @@ export interface FrontendMetrics {
   rejected(reason: string): void;
   ended(outcome: string, seconds: number): void;
   firstToken(seconds: number): void;
+  readonly tenant: TenantMetrics;
 }
 
 const DURATIONS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
@@ -21,6 +23,9 @@ export function createFrontendMetrics(read: {
   inFlight(): number;
   queued(): number;
   members(): readonly MemberView[];
+  gate(): ReadGate;
+  /** Tenants that labels may name; null: none are read. */
+  readonly tenants: readonly string[] | null;
 }): FrontendMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -85,5 +90,6 @@ export function createFrontendMetrics(read: {
       durations.observe(seconds);
     },
     firstToken: (seconds) => firstTokens.observe(seconds),
+    tenant: createAdmissionMetrics(registry, read.gate, read.tenants),
   };
 }

@@ -1,11 +1,11 @@
 import type { Logger } from '../config/options.js';
 import type { FrontendHealthMode } from '../dialects/dynamo-frontend.js';
 import type { DiscoveryOptions } from '../discovery/options.js';
-import type { PoolAdmissionOptions } from '../fleet/admission/admission.js';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import type { MigrationLimits } from '../fleet/migrator-types.js';
 import type { Health } from '../lifecycle/health.js';
 import type { ClientTls, ServerTls } from '../wire/tls-files.js';
+import type { FrontendAdmission } from './admission-options.js';
 import type { MemberView } from './member-view.js';
 import type { FrontendPaths } from './paths.js';
 
@@ -37,8 +37,8 @@ export interface FrontendOptions {
   readonly maxBodyBytes?: number;
   /** What `/health` answers; see docs/frontend.md. Default `documented`. */
   readonly healthMode?: FrontendHealthMode;
-  /** Limits and queue in front of the workers. Default: no limit, so nobody waits. */
-  readonly admission?: Pick<PoolAdmissionOptions, 'maxConcurrent' | 'maxTokens' | 'maxQueueBytes'>;
+  /** Limits and queue in front of the workers, priorities and tenants. Default: no limit, so nobody waits. */
+  readonly admission?: FrontendAdmission;
   /** Above them a worker gets nothing new; while all are, requests wait in the queue. Default: none. */
   readonly thresholds?: Partial<Thresholds>;
   /**

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import type { Patience } from '../fleet/migrator-types.js';
+import type { ServiceRate } from '../fleet/service-rate.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
 import type { WorkerCondition } from '../fleet/worker-health.js';
 import type { MemberView } from './member-view.js';
@@ -9,6 +10,10 @@ import type { WorkerHttp } from './worker-http.js';
 
 export interface PoolPorts {
   readonly workerHttp: WorkerHttp;
+  /** Told of all that is sent and comes back. */
+  readonly serviceRate: ServiceRate;
+  /** A first token came, of a request that had waited in its worker for so long. */
+  onFirstToken(waitMs: number): void;
   now(): number;
   random(): number;
   log(fields: object, message: string): void;

@@ -60,6 +60,7 @@ export function createWorkerPool(
   function leave(ref: WorkerRef): void {
     ejector.remove(ref, now());
     loads.forget(ref);
+    ports.serviceRate.forget(ref.worker);
   }
 
   function hear(member: Member, beacon: WorkerBeacon): void {
@@ -211,9 +212,15 @@ export function createWorkerPool(
     const generation = ejector.permit(ref, atMs);
     if (generation === null) return null;
     busy.sent(ref.worker, promptTokens);
+    const served = ports.serviceRate.send(ref.worker, promptTokens, atMs);
     return createReservation(member, loads.send(ref, promptTokens + expectedTokens, atMs), {
       now,
+      tokens(tokenMs, count) {
+        const waitMs = served.tokens(tokenMs, count);
+        if (waitMs !== null) ports.onFirstToken(waitMs);
+      },
       released(outcome) {
+        served.end(now());
         watchEjection(ref, () => ejector.outcome(ref, generation, outcome ?? 'cancelled', now(), random()));
         if (member.isRetired && member.reservations === 0 && members.get(member.url) === member) drop(member);
       },

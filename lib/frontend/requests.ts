@@ -3,18 +3,18 @@ import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { RejectReason } from '../fleet/admission/admission.js';
 import type { ClientEvent } from '../fleet/logical-request.js';
-import { createQuarantine } from '../fleet/quarantine.js';
 import { createRetryBudget } from '../fleet/retry-budget.js';
 import type { Outcome } from '../fleet/types.js';
 import { monoMs } from '../native/clock.js';
-import { sendError } from '../worker/http-body.js';
 import type { OpenAiError } from '../worker/openai.js';
 import { createClientWriter, outcomeError } from './client-writer.js';
 import type { Entry, Gate } from './gate.js';
 import type { FrontendMetrics } from './metrics.js';
 import type { FrontendOptions } from './options.js';
 import type { WorkerPool } from './pool.js';
+import { createRefusals } from './refusals.js';
 import { type RunningStream, runStream, type StreamRequest } from './stream.js';
+import type { RequestTerms } from './terms.js';
 
 export interface RequestPorts {
   readonly pool: WorkerPool;
@@ -28,7 +28,11 @@ export interface Requests {
   readonly inFlight: number;
   readonly migrations: Readonly<Record<string, number>>;
   isDraining: boolean;
-  run(request: StreamRequest, bytes: number, response: ServerResponse): void;
+  run(
+    request: StreamRequest,
+    terms: RequestTerms & { readonly bytes: number },
+    response: ServerResponse,
+  ): void;
   each(tell: (stream: RunningStream) => void): void;
   /** Resolves when none is in flight. */
   idle(): Promise<void>;
@@ -53,39 +57,24 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
   const migrations: Record<string, number> = {};
   const retryBudget = createRetryBudget();
   const hedgeBudget = createRetryBudget({ ratio: 0.02, minPerSecond: 1 });
-  const quarantine = createQuarantine();
   const idleWaiters: (() => void)[] = [];
   let isDraining = false;
 
-  function refuse(response: ServerResponse, reason: string, error: OpenAiError, seconds: number): void {
-    metrics.rejected(reason);
-    sendError(response, error, { 'Retry-After': String(seconds) });
-  }
+  const firstTokenMs = options.admission?.firstTokenMs ?? Number.POSITIVE_INFINITY;
+  const refusals = createRefusals({ pool, gate, metrics, overloadStatus: options.overloadStatus ?? 503 });
+  const { quarantine } = refusals;
 
-  /** True: it has been answered. */
-  function isRefused(request: StreamRequest, hash: string, response: ServerResponse): boolean {
-    if (isDraining) {
-      refuse(response, 'draining', RETRY_LATER, 1);
-      return true;
-    }
-    const leftMs = quarantine.leftMs(hash, monoMs());
-    if (leftMs > 0) {
-      const error = outcomeError('poison', 'two workers were lost to this request');
-      refuse(response, 'poison', error, Math.ceil(leftMs / 1000));
-      return true;
-    }
-    const { model } = request.request;
-    const models = pool.models();
-    if (model === null || models.length === 0 || models.includes(model)) return false;
-    const message = `no worker serves the model ${JSON.stringify(model)}`;
-    metrics.rejected('model_not_found');
-    sendError(response, { status: 404, type: 'invalid_request_error', message, code: 'model_not_found' });
-    return true;
-  }
-
-  function run(given: StreamRequest, bytes: number, response: ServerResponse): void {
+  function run(
+    given: StreamRequest,
+    terms: RequestTerms & { readonly bytes: number },
+    response: ServerResponse,
+  ): void {
     const hash = hashOf(given);
-    if (isRefused(given, hash, response)) return;
+    if (isDraining) {
+      refusals.refuse(response, 'draining', RETRY_LATER, 1);
+      return;
+    }
+    if (refusals.isRefused(given.request.model, hash, response)) return;
     // Wherever it moves, the same model answers it.
     const model = given.request.model ?? pool.models()[0] ?? null;
     const request = { ...given.request, model };
@@ -94,7 +83,13 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
     retryBudget.deposit(startMs);
     hedgeBudget.deposit(startMs);
     const counted = options.health?.requests.begin();
-    const writer = createClientWriter(response, { id, model: model ?? 'unknown', request });
+    const writer = createClientWriter(response, {
+      id,
+      model: model ?? 'unknown',
+      request,
+      overloadStatus: refusals.overloadStatus,
+      retryAfterSeconds: (outcome) => refusals.retryAfterSeconds(outcome, hash),
+    });
     let stream: RunningStream | null = null;
     let entry: Entry | null = null;
     let hasEnded = false;
@@ -118,6 +113,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
       running.delete(own);
       entry?.leave();
       metrics.ended(outcome, (monoMs() - startMs) / 1000);
+      metrics.tenant.ended(terms.tenant, outcome);
       if (outcome === 'success' || outcome === 'cancelled') counted?.end();
       else counted?.fail();
       if (running.size === 0) for (const wake of idleWaiters.splice(0)) wake();
@@ -146,6 +142,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
     function count(): void {
       if (newTokens === 0) return;
       metrics.tokens(newTokens);
+      metrics.tenant.tokens(terms.tenant, newTokens);
       counted?.tokens(newTokens);
       entry?.progress(newTokens);
       newTokens = 0;
@@ -179,17 +176,21 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
     }
 
     function reject(reason: RejectReason, seconds: number): void {
-      const status = options.overloadStatus ?? 503;
-      const message = `the service is overloaded (${reason}), retry in ${seconds} s`;
-      refuse(response, reason, { status, type: 'overloaded_error', message, code: 'overloaded' }, seconds);
-      end('rejected');
+      const isItsOwn = reason === 'deadline' && terms.deadlineMs <= monoMs();
+      const error = isItsOwn
+        ? outcomeError('deadline', 'the deadline of the request has passed while it waited')
+        : refusals.overloaded(`the service is overloaded (${reason}), retry in ${seconds} s`);
+      refusals.refuse(response, reason, error, seconds);
+      end(isItsOwn ? 'deadline' : 'rejected');
     }
 
     response.on('close', cancel);
     const { prompt, maxTokens, choices } = request;
     const promptTokens = typeof prompt === 'string' ? Math.ceil(prompt.length / 4) : prompt.length;
+    // By then it must have been sent: what it is promised, or all the time that it has.
+    const deadlineMs = Math.min(terms.deadlineMs, startMs + firstTokenMs);
     entry = gate.enter(
-      { promptTokens, expectedTokens: maxTokens * choices, bytes },
+      { ...terms, promptTokens, expectedTokens: maxTokens * choices, deadlineMs },
       { admit: start, reject },
     );
     // What ended in the same turn had no entry to leave.

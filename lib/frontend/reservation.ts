@@ -15,6 +15,7 @@ export function createReservation(
   permit: Permit,
   ports: {
     now(): number;
+    tokens(atMs: number, count: number): void;
     released(outcome: Outcome | null): void;
     refused(problem: WorkerProblem): void;
   },
@@ -30,6 +31,7 @@ export function createReservation(
     patience: { firstMs, nextMs },
     tokens(atMs, count) {
       permit.progress(count);
+      ports.tokens(atMs, count);
       member.health.frame(atMs);
       if (lastTokenMs !== null) member.tokenMs += 0.05 * ((atMs - lastTokenMs) / count - member.tokenMs);
       lastTokenMs = atMs;

@@ -1,6 +1,7 @@
 /** The API's paths: who answers which, and what everything else is told. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FrontendAnswer, FrontendHealth } from '../dialects/dynamo-frontend.js';
+import { monoMs } from '../native/clock.js';
 import { requestIdOf, traceparentOf } from '../wire/headers.js';
 import { BodyError, readJson, sendJson } from '../worker/http-body.js';
 import { BadRequest, type CompletionRequest, parseCompletion } from '../worker/request.js';
@@ -9,6 +10,7 @@ import { createModelList } from './model-list.js';
 import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
 import type { Requests } from './requests.js';
 import { fail, RouteError } from './route-errors.js';
+import type { createTermsReader } from './terms.js';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 /** HEAD is answered as GET. */
@@ -23,6 +25,7 @@ export interface RoutePorts {
   /** Null: there is no `/busy_threshold`. */
   readonly busyThreshold: Methods | null;
   models(): readonly string[];
+  termsOf: ReturnType<typeof createTermsReader>;
 }
 
 /** Leaves room for what workers are told besides: choice and attempt. */
@@ -77,6 +80,8 @@ export function createRoutes(ports: RoutePorts): Routes {
     isChat: boolean,
   ): Promise<void> {
     const { headers } = request;
+    // A time limit begins with the request, not with the end of its body.
+    const terms = ports.termsOf(headers, monoMs());
     if (Number(headers['content-length']) > maxBodyBytes)
       throw new BodyError(413, `the body is larger than ${maxBodyBytes} bytes`);
     // Who waits to be asked for the body has not sent one that is refused.
@@ -85,7 +90,7 @@ export function createRoutes(ports: RoutePorts): Routes {
     const parsed = parseCompletion(value, isChat);
     refuseWorkerFields(parsed);
     const given = { id: requestIdOf(headers, MAX_ID), request: parsed, traceparent: traceparentOf(headers) };
-    requests.run(given, bytes, response);
+    requests.run({ ...given, deadlineMs: terms.deadlineMs }, { ...terms, bytes }, response);
   }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {

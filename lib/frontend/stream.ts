@@ -64,6 +64,8 @@ export interface StreamRequest {
   readonly request: CompletionRequest;
   /** Checked; null: none. */
   readonly traceparent: string | null;
+  /** Monotonic milliseconds by which it is to have ended; absent: at any time. */
+  readonly deadlineMs?: number;
 }
 
 interface OpenPick {
@@ -72,7 +74,10 @@ interface OpenPick {
   againMs: number;
 }
 
-export function runStream({ id, request, traceparent }: StreamRequest, ports: StreamPorts): RunningStream {
+export function runStream(
+  { id, request, traceparent, deadlineMs }: StreamRequest,
+  ports: StreamPorts,
+): RunningStream {
   const { pool, now, random } = ports;
   const promptTokens =
     typeof request.prompt === 'string'
@@ -84,7 +89,7 @@ export function runStream({ id, request, traceparent }: StreamRequest, ports: St
       maxTokens: request.maxTokens,
       endTokens: [],
       isReplayable: true,
-      deadlineMs: null,
+      deadlineMs: deadlineMs ?? null,
     },
     choices: request.choices,
     stop: request.stop,

@@ -1,6 +1,7 @@
 import { requireToken } from '../config/admin.js';
 import { rejectUnknown } from '../config/keys.js';
 import { invalid } from '../config/values.js';
+import { validateAdmission } from './admission-options.js';
 import type { FrontendOptions } from './options.js';
 import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
 
@@ -8,6 +9,7 @@ import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
 export function validateFrontend({
   workers = [],
   overloadStatus = 503,
+  admission = {},
   adminToken,
   paths,
   discovery,
@@ -24,6 +26,7 @@ export function validateFrontend({
   if (new Set(workers).size < workers.length) throw invalid('workers', 'each URL once', workers);
   if (!Number.isInteger(overloadStatus) || overloadStatus < 400 || overloadStatus > 599)
     throw invalid('overloadStatus', 'an HTTP status from 400 to 599', overloadStatus);
+  validateAdmission(admission);
   if (adminToken !== undefined) requireToken('adminToken', adminToken);
   if (paths !== undefined) validatePaths(paths);
 }

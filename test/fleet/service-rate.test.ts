@@ -6,10 +6,10 @@ import { createServiceRate } from '../../lib/fleet/service-rate.js';
 function serveOne(rate: ReturnType<typeof createServiceRate>, worker: string, fromMs: number): number {
   const request = rate.send(worker, 400, fromMs);
   let atMs = fromMs + 100;
-  request.token(atMs);
+  request.tokens(atMs, 1);
   for (let n = 1; n < 50; n += 1) {
     atMs += 20;
-    request.token(atMs);
+    request.tokens(atMs, 1);
   }
   request.end(atMs);
   return atMs;
@@ -58,7 +58,7 @@ describe('the speed of a pool', () => {
   it('is unknown again after a rest, so that nobody is refused for a bad figure for ever', () => {
     const rate = createServiceRate();
     const stuck = rate.send('one', 400, 0);
-    stuck.token(60_000);
+    stuck.tokens(60_000, 1);
     stuck.end(60_000);
     expect(rate.speed(60_000).prefill.tokensPerSecond).toBeLessThan(100);
     expect(rate.speed(75_000).prefill.tokensPerSecond).toBe(0);
@@ -68,11 +68,19 @@ describe('the speed of a pool', () => {
     const rate = createServiceRate();
     const atMs = serveOne(rate, 'one', 0);
     const unhindered = rate.send('one', 800, atMs);
-    expect(unhindered.token(atMs + 200)).toBe(0);
-    expect(unhindered.token(atMs + 220)).toBeNull();
+    expect(unhindered.tokens(atMs + 200, 1)).toBe(0);
+    expect(unhindered.tokens(atMs + 220, 1)).toBeNull();
     const behind = rate.send('one', 400, atMs + 300);
     // 100 ms of prefill, two steps of 20 ms.
-    expect(behind.token(atMs + 1300)).toBeGreaterThan(850);
+    expect(behind.tokens(atMs + 1300, 1)).toBeGreaterThan(850);
+  });
+
+  it('takes several tokens that come at once for so many that came one after the other', () => {
+    const rate = createServiceRate();
+    const request = rate.send('one', 10, 0);
+    request.tokens(100, 1);
+    request.tokens(140, 4);
+    expect(rate.speed(140).interTokenMs).toBe(10);
   });
 
   it('gives finite figures for whatever order of calls, and counts nothing after the end', () => {
@@ -96,8 +104,8 @@ describe('the speed of a pool', () => {
           else if (what === 'end') {
             request?.end(atMs);
             request?.end(atMs);
-            expect(request?.token(atMs) ?? null).toBeNull();
-          } else expect(request?.token(atMs) ?? 0).toBeGreaterThanOrEqual(0);
+            expect(request?.tokens(atMs, 1) ?? null).toBeNull();
+          } else expect(request?.tokens(atMs, 1) ?? 0).toBeGreaterThanOrEqual(0);
           const { tokensPerSecond, prefill } = rate.speed(atMs);
           for (const figure of [tokensPerSecond, prefill.tokensPerSecond, prefill.baseMs]) {
             expect(figure).toBeGreaterThanOrEqual(0);

@@ -199,6 +199,9 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
     get queuedBytes() {
       return queue.bytes;
     },
+    get queuedTokens() {
+      return queue.tokens;
+    },
     served: queue.counter,
     arrive(arrival, room) {
       const waiting = waitingOf(arrival);

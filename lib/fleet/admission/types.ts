@@ -95,6 +95,7 @@ export interface PoolAdmission {
   readonly limitTokens: number;
   readonly queued: number;
   readonly queuedBytes: number;
+  readonly queuedTokens: number;
   /** What a tenant has been served, in weighted tokens; 0: it is not known any more. */
   served(tenant: string): number;
   arrive(arrival: Arrival, room: PoolRoom): readonly PoolAdmissionEffect[];

@@ -61,7 +61,7 @@ export function ours(optionsOf, { thresholds = null } = {}) {
         perform(admission.arrive(arrival, room), nowMs);
       },
       token(request, nowMs) {
-        const waitMs = served.get(request.id)?.token(nowMs) ?? null;
+        const waitMs = served.get(request.id)?.tokens(nowMs, 1) ?? null;
         if (waitMs !== null) admission.scheduled(request.id, waitMs);
         admission.progress(request.id, 1);
       },
