@@ -8,6 +8,10 @@ type Row = readonly [path: string, meaning: string];
 
 const DIALECT_ROUTES: Readonly<Record<DialectName, Row>> = {
   bitnet: ['/health', 'status, components, metrics, host, cgroup (JSON)'],
+  'dynamo-frontend': [
+    '/health /live',
+    "as Dynamo's frontends: the endpoints and instances that a frontend sees",
+  ],
   'dynamo-worker': ['/health /live /ready', "as Dynamo's workers: 503 until the endpoints are ready"],
 };
 

@@ -1,6 +1,7 @@
 import { DYNAMO_NAMES, textOf } from '../config/dynamo-names.js';
-import type { Logger } from '../config/options.js';
+import type { HealthOptions, Logger } from '../config/options.js';
 import { resolveAdminToken } from '../config/resolve.js';
+import { environmentName } from '../config/schema.js';
 import { startFrontend } from '../frontend/frontend.js';
 import { startWith } from '../lifecycle/start.js';
 import { urlOf } from '../probe/listener-url.js';
@@ -26,7 +27,10 @@ export function frontend(args: readonly string[]): Promise<number | undefined> {
     };
     dropWorkerVariables(logger);
     const health = await startWith(
-      { ...withFreeProbePort(withGracePeriod(flags, process.env), isListenerConfigured()), logger },
+      {
+        ...withFreeProbePort(withGracePeriod(withDialect(flags), process.env), isListenerConfigured()),
+        logger,
+      },
       { logToStderr },
     );
     const api = await startFrontend({ ...options, health, logger });
@@ -42,4 +46,11 @@ function dropWorkerVariables(logger: Logger): void {
     logger.warn({ variable: name }, 'only workers use it: ignored by a frontend');
     delete process.env[name];
   }
+}
+
+/** `/health` and `/live` as the documents have them for frontends, unless another dialect is asked for. */
+function withDialect(options: HealthOptions): HealthOptions {
+  const isGiven =
+    options.dialect !== undefined || (process.env[environmentName('dialect')] ?? '').trim() !== '';
+  return isGiven ? options : { ...options, dialect: 'dynamo-frontend' };
 }

@@ -100,7 +100,7 @@ function listenerOf(
   if (paths !== undefined) {
     requireObject(`${where}.paths`, paths);
     if (dialect === 'bitnet')
-      throw invalid(`${where}.paths`, "paths only with dialect 'dynamo-worker'", paths);
+      throw invalid(`${where}.paths`, "paths only with dialect 'dynamo-worker' or 'dynamo-frontend'", paths);
   }
   const chosen: Defaults = {
     dialect,

@@ -36,6 +36,8 @@ export interface FrontendAnswer {
 export type FrontendStage = 'ready' | 'draining' | 'stopping';
 
 export interface FrontendHealth {
+  readonly mode: FrontendHealthMode;
+  readonly stage: FrontendStage;
   /** Adds or replaces what is known under `key`. */
   set(key: string, instance: FrontendInstance): void;
   delete(key: string): void;
@@ -55,7 +57,11 @@ interface Entry {
 const LIVE = answer(200, '{"message":"Service is live","status":"live"}');
 const STOPPING = answer(503, '{"message":"Service is shutting down","status":"shutting_down"}');
 
-export function createFrontendHealth(mode: FrontendHealthMode = 'documented'): FrontendHealth {
+/** @param onChange called whenever an answer may be another one; it must not ask in the same turn, for the sake of many */
+export function createFrontendHealth(
+  mode: FrontendHealthMode = 'documented',
+  onChange: () => void = () => undefined,
+): FrontendHealth {
   /** In the order of the answer. */
   const entries: Entry[] = [];
   const orders = new Map<string, string>();
@@ -87,12 +93,16 @@ export function createFrontendHealth(mode: FrontendHealthMode = 'documented'): F
     orders.delete(key);
     const [entry] = entries.splice(indexOf(order), 1);
     count(entry?.name ?? null, -1);
+    changed();
+  }
+
+  function changed(): void {
     rendered = null;
+    onChange();
   }
 
   function render(): FrontendAnswer {
-    if (mode !== 'documented' && stage !== 'ready')
-      return answer(503, `{"message":"Service is not ready","stage":"${stage}","status":"not_ready"}`);
+    if (mode !== 'documented' && stage !== 'ready') return notReady(stage);
     const instances = `"instances":[${entries.map(({ json }) => json).join(',')}]`;
     if (endpoints.size === 0 && mode !== 'always-healthy') {
       const body = `{${instances},"message":"No endpoints available","status":"unhealthy"}`;
@@ -103,6 +113,10 @@ export function createFrontendHealth(mode: FrontendHealthMode = 'documented'): F
   }
 
   return {
+    mode,
+    get stage() {
+      return stage;
+    },
     set(key, instance) {
       const { namespace, component, endpoint, instanceId, hasModel = endpoint === 'generate' } = instance;
       const order = [namespace, component, endpoint, instanceId.toString().padStart(20, '0'), key].join('\0');
@@ -117,18 +131,18 @@ export function createFrontendHealth(mode: FrontendHealthMode = 'documented'): F
       entries.splice(indexOf(order), 0, entry);
       orders.set(key, order);
       count(name, 1);
-      rendered = null;
+      changed();
     },
     delete: remove,
     setStage(next) {
       stage = next;
-      rendered = null;
+      changed();
     },
     health() {
       rendered ??= render();
       return rendered;
     },
-    live: () => (stage === 'stopping' ? STOPPING : LIVE),
+    live: () => liveAnswer(stage),
   };
 }
 
@@ -138,6 +152,15 @@ function instanceJson({ namespace, component, endpoint, instanceId, transport }:
     `{"component":${text(component)},"endpoint":${text(endpoint)},"instance_id":${instanceId},` +
     `"namespace":${text(namespace)},"transport":${text(transport)}}`
   );
+}
+
+/** What a frontend that drains says where the mode lets it. */
+export function notReady(stage: FrontendStage): FrontendAnswer {
+  return answer(503, `{"message":"Service is not ready","stage":"${stage}","status":"not_ready"}`);
+}
+
+export function liveAnswer(stage: FrontendStage): FrontendAnswer {
+  return stage === 'stopping' ? STOPPING : LIVE;
 }
 
 function answer(status: 200 | 503, json: string): FrontendAnswer {

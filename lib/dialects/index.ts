@@ -1,4 +1,5 @@
 import { bitnetHealth, bitnetProbes } from './bitnet.js';
+import { dynamoFrontend } from './dynamo-frontend-routes.js';
 import { type DynamoRoutesOptions, dynamoWorker } from './dynamo-worker.js';
 import { kubernetes } from './kubernetes.js';
 import type { Routes } from './view.js';
@@ -10,6 +11,7 @@ export type DialectOptions = DynamoRoutesOptions;
 const DIALECTS = {
   bitnet: (): Routes => bitnetHealth,
   'dynamo-worker': dynamoWorker,
+  'dynamo-frontend': dynamoFrontend,
 } as const satisfies Record<string, (options: DialectOptions) => Routes>;
 
 export type DialectName = keyof typeof DIALECTS;

@@ -1,5 +1,6 @@
 import type { GpuReport } from '../status/types.js';
 import type { Verdict } from '../status/verdict.js';
+import type { FrontendHealthMode, FrontendStage } from './dynamo-frontend.js';
 import type { LoadView } from './load-document.js';
 import type { Template } from './template.js';
 
@@ -44,6 +45,14 @@ export interface LoopView {
   readonly lastStall: StallView | null;
 }
 
+/** What a frontend says of its workers, as rendered by the thread that sees them. */
+export interface FrontendView {
+  readonly mode: FrontendHealthMode;
+  readonly stage: FrontendStage;
+  readonly status: 200 | 503;
+  readonly body: Uint8Array;
+}
+
 /** Everything that a dialect may render. `host` is a copy of the native section `host`. */
 export interface View {
   readonly verdict: Verdict;
@@ -59,6 +68,8 @@ export interface View {
   readonly native: boolean;
   /** Null or absent while there is nothing to show. */
   readonly load?: LoadView | null;
+  /** Null or absent until a frontend runs in this process. */
+  readonly frontend?: FrontendView | null;
 }
 
 export interface Reply {

@@ -1,5 +1,6 @@
 import { createFrontendHealth } from '../dialects/dynamo-frontend.js';
 import { createServiceRate } from '../fleet/service-rate.js';
+import { showFrontend } from '../lifecycle/show-frontend.js';
 import { monoMs } from '../native/clock.js';
 import { poolAdmission } from './admission-options.js';
 import { openFrontendApi } from './api.js';
@@ -12,6 +13,7 @@ import { createWorkerPool } from './pool.js';
 import { createRegister } from './register.js';
 import { createRequests } from './requests.js';
 import { createRoutes } from './routes.js';
+import { createShow } from './show.js';
 import { createTermsReader } from './terms.js';
 import { startTicker } from './ticker.js';
 import { validateFrontend } from './validate.js';
@@ -27,7 +29,12 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
   validateFrontend(options);
   const log = (fields: object, message: string): void => options.logger?.info(fields, message);
-  const documented = createFrontendHealth(options.healthMode);
+  const show = createShow(
+    () => documented,
+    (view) => options.health !== undefined && showFrontend(options.health, view),
+  );
+  const documented = createFrontendHealth(options.healthMode, show.soon);
+  show.now();
 
   const given = options.workers ?? [];
   const found = await createFinder(options, log);

@@ -15,6 +15,7 @@ import { createHandler } from './handler.js';
 import type { Health } from './health.js';
 import { createEndpoints } from './served-endpoint.js';
 import type { Service } from './service.js';
+import { SHOW_FRONTEND } from './show-frontend.js';
 
 const DRAIN_POLL_MS = 20;
 
@@ -44,7 +45,7 @@ export function createHandle(service: Service, { listeners, engine, admin }: Sta
     for (const stop of checks.values()) stop();
   });
 
-  return {
+  const handle: Health = {
     listeners,
     adminListener: admin,
     httpEngine: engine,
@@ -129,4 +130,6 @@ export function createHandle(service: Service, { listeners, engine, admin }: Sta
     close: close,
     [Symbol.asyncDispose]: close,
   };
+  Object.defineProperty(handle, SHOW_FRONTEND, { value: service.showFrontend });
+  return handle;
 }

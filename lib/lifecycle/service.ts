@@ -9,6 +9,7 @@ import type { Admission } from '../admission/permit.js';
 import { type Canaries, createCanaries } from '../canary/canary.js';
 import { collectBuildInfo } from '../config/build-info.js';
 import type { Config, HealthOptions, Logger } from '../config/options.js';
+import type { FrontendView } from '../dialects/view.js';
 import { type BoardWriter, createBoard, createBoardWriter } from '../engine/board.js';
 import { createEngineMonitor, type EngineMonitor } from '../engine/monitor.js';
 import type { GpuEvent } from '../gpu/policy.js';
@@ -74,6 +75,8 @@ export interface Service {
   /** Null where GPUs are not looked at. */
   readonly nativeGpu: NativeGpu | null;
   sendGpu(event: GpuEvent): void;
+  /** What a frontend in this process says of its workers, for the probe thread to answer. */
+  showFrontend(frontend: FrontendView): void;
   readonly engine: EngineMonitor;
   /** The engine's work as the watchdog sees it. */
   readonly board: BoardWriter;
@@ -349,6 +352,11 @@ export function startService(options: HealthOptions, config: Config, internals: 
     config,
     native,
     nativeGpu,
+    showFrontend(frontend) {
+      if (isClosed) return;
+      evaluator.setFrontend(frontend);
+      probe.sendFrontend(frontend);
+    },
     sendGpu(event) {
       if (!isClosed) probe.sendGpu(event);
     },

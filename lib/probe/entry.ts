@@ -99,6 +99,7 @@ const evaluator = createEvaluator({
   degradedOk: config.degradedOk,
   native: source.native,
   load,
+  frontend: data.frontend,
   ...(gpu === null ? {} : { gpu }),
 });
 
@@ -221,6 +222,9 @@ parentPort?.on('message', (message: ToProbe) => {
       evaluator.update();
       publishNow();
       break;
+    case 'frontend':
+      evaluator.setFrontend(message.frontend);
+      break;
     case 'engine-counter':
       engine.setCounter(message.id, message.buffer);
       break;
@@ -305,7 +309,7 @@ async function start(): Promise<void> {
       details: listener.details,
       ...(listener.paths === undefined ? {} : { paths: listener.paths }),
       liveMode: config.liveMode,
-      metrics: listener.dialect === 'bitnet' ? metricsOf.plain : metricsOf.dynamo,
+      metrics: listener.dialect === 'dynamo-worker' ? metricsOf.dynamo : metricsOf.plain,
       refreshLive,
       observe: (path, statusLine, durationMs) =>
         histogram.observe(routeIndex(path, listener.paths), statusLine.charCodeAt(0) - 48, durationMs),

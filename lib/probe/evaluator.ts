@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { LoadReader } from '../admission/load-block.js';
 import { hostFacts } from '../dialects/facts.js';
 import { LIVE, LIVE_COUNT, type Moment } from '../dialects/template.js';
-import type { BuildInfo, StallView, View } from '../dialects/view.js';
+import type { BuildInfo, FrontendView, StallView, View } from '../dialects/view.js';
 import type { EngineJudge } from '../engine/judge.js';
 import type { NativeAddon } from '../native/addon.js';
 import { HOST_FIELDS, LOOP } from '../native/layout.js';
@@ -35,6 +35,7 @@ export interface EvaluatorOptions {
   readonly degradedOk: boolean;
   readonly native: boolean;
   readonly load?: LoadReader;
+  readonly frontend?: FrontendView | null;
   /** Only on the probe thread, which judges the GPUs for all. */
   readonly gpu?: GpuWatch;
   /** Likewise. */
@@ -52,6 +53,7 @@ export interface Evaluator {
   /** Takes over the state of another thread's evaluator. */
   replace(state: State): void;
   setLastStall(stall: StallView): void;
+  setFrontend(frontend: FrontendView): void;
   state(): State;
   verdict(): Verdict;
   view(): View;
@@ -83,6 +85,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
   let verdictGeneration = 0;
   let documentGeneration = 0;
   let lastStall: StallView | null = null;
+  let frontend: FrontendView | null = options.frontend ?? null;
   let loadShape = 0;
   let signalAtMs = 0;
   let refreshedAtMs = Number.NEGATIVE_INFINITY;
@@ -175,6 +178,10 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
       lastStall = { ...stall, frames };
       documentGeneration += 1;
     },
+    setFrontend(next) {
+      frontend = next;
+      verdictGeneration += 1;
+    },
     state: () => state,
     verdict: current,
     view() {
@@ -196,6 +203,7 @@ export function createEvaluator(options: EvaluatorOptions): Evaluator {
         },
         gpu: state.gpu,
         load: load?.shape() ?? null,
+        frontend,
         degradedOk: options.degradedOk,
         native: options.native,
       };

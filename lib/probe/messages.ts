@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Config } from '../config/options.js';
-import type { BuildInfo, StallView } from '../dialects/view.js';
+import type { BuildInfo, FrontendView, StallView } from '../dialects/view.js';
 import type { EngineCounter } from '../engine/monitor.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import type { StatusEvent } from '../status/events.js';
@@ -31,6 +31,7 @@ export interface ProbeThreadData {
   /** What the main thread knows about the engine. */
   readonly board: SharedArrayBuffer;
   readonly counters: readonly EngineCounter[];
+  readonly frontend: FrontendView | null;
   /** See {@link CONTROL}. */
   readonly control: SharedArrayBuffer;
   readonly replacements: number;
@@ -45,6 +46,7 @@ export const CONTROL_SLOTS = 1;
 export type ToProbe =
   | { readonly type: 'event'; readonly id: number; readonly event: StatusEvent }
   | { readonly type: 'gpu'; readonly event: GpuEvent }
+  | { readonly type: 'frontend'; readonly frontend: FrontendView }
   | ({ readonly type: 'engine-counter' } & EngineCounter)
   | { readonly type: 'scrape'; readonly id: number }
   | { readonly type: 'admin-done'; readonly id: number; readonly result: AdminResult }

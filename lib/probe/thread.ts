@@ -4,7 +4,7 @@ import { type MessagePort, Worker } from 'node:worker_threads';
 import { mayInspect } from '../agent/permission.js';
 import type { AdminConfig } from '../config/admin.js';
 import type { Config, ListenerConfig, Logger } from '../config/options.js';
-import type { BuildInfo, StallView } from '../dialects/view.js';
+import type { BuildInfo, FrontendView, StallView } from '../dialects/view.js';
 import type { EngineCounter } from '../engine/monitor.js';
 import { InferenceHealthError } from '../errors.js';
 import type { GpuEvent } from '../gpu/policy.js';
@@ -46,6 +46,8 @@ export interface ProbeThread {
   readonly started: Promise<Started>;
   send(id: number, event: StatusEvent): void;
   sendGpu(event: GpuEvent): void;
+  /** Kept for a thread that replaces this one. */
+  sendFrontend(frontend: FrontendView): void;
   sendCounter(counter: EngineCounter): void;
   renderMetrics(): Promise<Uint8Array>;
   replacements(): number;
@@ -83,6 +85,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
   let worker: Worker;
   let isClosing = false;
   let replacements = 0;
+  let frontend: FrontendView | null = null;
   let bound: readonly BoundListener[] | null = null;
   let boundAdmin: BoundListener | null = null;
   let retry: NodeJS.Timeout | undefined;
@@ -122,6 +125,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       probes: options.probes,
       board: options.board,
       counters: options.counters(),
+      frontend,
       control,
       replacements,
       logToStderr: options.logToStderr,
@@ -224,6 +228,10 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
     started,
     send: (id, event) => post({ type: 'event', id, event }),
     sendGpu: (event) => post({ type: 'gpu', event }),
+    sendFrontend(next) {
+      frontend = next;
+      post({ type: 'frontend', frontend });
+    },
     sendCounter: (counter) => post({ type: 'engine-counter', ...counter }),
     renderMetrics() {
       if (isClosing || worker.threadId < 0)
