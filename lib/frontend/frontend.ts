@@ -83,6 +83,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   const endTicks = startTicker((now) => {
     pool.tick();
     gate.tick();
+    requests.tick(now);
     if (requests.isDraining) api.server.closeIdleConnections();
     requests.each((stream) => {
       if (now >= stream.nextTimerMs()) stream.tick();

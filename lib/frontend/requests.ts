@@ -34,6 +34,8 @@ export interface Requests {
     response: ServerResponse,
   ): void;
   each(tell: (stream: RunningStream) => void): void;
+  /** Call it several times a second. */
+  tick(nowMs: number): void;
   /** Resolves when none is in flight. */
   idle(): Promise<void>;
   /** Ends all with an error. */
@@ -59,6 +61,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
   const hedgeBudget = createRetryBudget({ ratio: 0.02, minPerSecond: 1 });
   const idleWaiters: (() => void)[] = [];
   let isDraining = false;
+  let hasProgress = false;
 
   const firstTokenMs = options.admission?.firstTokenMs ?? Number.POSITIVE_INFINITY;
   const refusals = createRefusals({ pool, gate, metrics, overloadStatus: options.overloadStatus ?? 503 });
@@ -141,6 +144,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
     /** Tokens are counted by the turn: each alone would cost as much as all else that is done with it. */
     function count(): void {
       if (newTokens === 0) return;
+      hasProgress = true;
       metrics.tokens(newTokens);
       metrics.tenant.tokens(terms.tenant, newTokens);
       counted?.tokens(newTokens);
@@ -209,6 +213,13 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
       isDraining = value;
     },
     run,
+    tick(nowMs) {
+      // Retries are worth something as long as tokens come.
+      if (!hasProgress) return;
+      hasProgress = false;
+      retryBudget.succeed(nowMs);
+      hedgeBudget.succeed(nowMs);
+    },
     each(tell) {
       // A stream may end while it is told.
       for (const { stream } of [...running]) if (stream !== null) tell(stream);

@@ -3,40 +3,68 @@ import { describe, expect, it } from 'vitest';
 import { createRetryBudget } from '../../lib/fleet/retry-budget.js';
 
 describe('the retry budget', () => {
-  it('lets a pool that fails altogether make few more attempts than requests', () => {
+  it.each([1, 5, 20, 100, 1000])(
+    'makes at most 1.2 attempts a request of a pool that fails altogether at %i requests a second',
+    (rate) => {
+      const budget = createRetryBudget();
+      // It had gone well before.
+      for (let atMs = 0; atMs < 30_000; atMs += 100) budget.succeed(atMs);
+      let retries = 0;
+      for (let request = 1; request <= 2000; request += 1) {
+        const atMs = 30_000 + (request * 1000) / rate;
+        budget.deposit(atMs);
+        for (let attempt = 0; attempt < 5; attempt += 1) if (budget.tryWithdraw(atMs)) retries += 1;
+        expect(retries).toBeLessThanOrEqual(Math.max(10, 0.2 * request + 1e-6));
+      }
+      expect(retries).toBeGreaterThan(390);
+    },
+  );
+
+  it('gives ten a second besides as long as anything succeeds', () => {
     const budget = createRetryBudget();
     let retries = 0;
-    for (let request = 0; request < 10_000; request += 1) {
-      budget.deposit(request);
-      for (let attempt = 0; attempt < 5; attempt += 1) if (budget.tryWithdraw(request)) retries += 1;
+    for (let atMs = 0; atMs < 10_000; atMs += 50) {
+      budget.succeed(atMs);
+      if (budget.tryWithdraw(atMs)) retries += 1;
     }
-    // 10 s at 1,000 requests a second: a fifth of them, and 10 a second.
-    expect(retries).toBeLessThanOrEqual(2000 + 110);
-    expect(retries).toBeGreaterThan(2000);
+    expect(retries).toBeGreaterThan(100);
+    expect(retries).toBeLessThanOrEqual(110);
   });
 
-  it('earns again what it spent once the window has passed', () => {
+  it('gives a lonely request a second chance, and another after a success', () => {
     const budget = createRetryBudget({ minPerSecond: 1 });
-    while (budget.tryWithdraw(0));
-    expect(budget.tryWithdraw(1)).toBe(false);
-    expect(budget.balance(30_999)).toBeCloseTo(9.999);
+    budget.deposit(0);
+    expect([budget.tryWithdraw(0), budget.tryWithdraw(0)]).toEqual([true, false]);
+    budget.deposit(600_000);
+    expect(budget.tryWithdraw(600_000)).toBe(false);
+    budget.succeed(601_000);
+    expect(budget.tryWithdraw(602_000)).toBe(true);
   });
 
-  it('never gives more than the share of the window and the seconds, whatever the order', () => {
-    const events = fc.array(fc.record({ gapMs: fc.nat(400), deposit: fc.boolean() }), { maxLength: 400 });
+  it('forgets what was earned once the window has passed', () => {
+    const budget = createRetryBudget({ minPerSecond: 0 });
+    for (let n = 0; n < 100; n += 1) budget.deposit(0);
+    expect(budget.balance(9000)).toBeCloseTo(20);
+    expect(budget.balance(10_000)).toBe(0);
+  });
+
+  it('never gives more than the share and the seconds, whatever the order', () => {
+    const what = fc.constantFrom('deposit', 'succeed', 'withdraw', 'withdraw');
+    const events = fc.array(fc.record({ gapMs: fc.nat(400), what }), { maxLength: 400 });
     fc.assert(
       fc.property(events, (list) => {
         const budget = createRetryBudget();
         let atMs = 0;
         let requests = 0;
         let retries = 0;
-        for (const { gapMs, deposit } of list) {
+        for (const { gapMs, what: next } of list) {
           atMs += gapMs;
-          if (deposit) {
+          if (next === 'deposit') {
             budget.deposit(atMs);
             requests += 1;
-          } else if (budget.tryWithdraw(atMs)) retries += 1;
-          expect(retries).toBeLessThanOrEqual(requests * 0.2 + 10 * (atMs / 1000 + 1) + 1);
+          } else if (next === 'succeed') budget.succeed(atMs);
+          else if (budget.tryWithdraw(atMs)) retries += 1;
+          expect(retries).toBeLessThanOrEqual(requests * 0.2 + 10 * (atMs / 1000 + 1) + 1e-6);
         }
       }),
     );
