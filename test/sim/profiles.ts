@@ -51,15 +51,17 @@ export const STORE: Profile = {
   isPlain: true,
 };
 
-/** Nobody answers any more, all at once and for good. */
-export const TOTAL_OUTAGE: Profile = {
+/** Every worker answers with an error, all at once and for good. */
+export const totalOutage = (requestsPerSecond: number): Profile => ({
   mode: 'safety',
   workers: [5, 5],
   faults: [60, 60],
-  kinds: ['crash'],
+  kinds: ['engine_error'],
   durationsMs: [1_000_000],
-  faultsUntilMs: 1000,
-  activeMs: 20_000,
-  requests: [1000, 1000],
+  faultsUntilMs: 400,
+  activeMs: OUTAGE_MS,
+  requests: [(requestsPerSecond * OUTAGE_MS) / 1000, (requestsPerSecond * OUTAGE_MS) / 1000],
   isPlain: true,
-};
+  maxChoices: 1,
+});
+const OUTAGE_MS = 60_000;

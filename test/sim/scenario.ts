@@ -105,6 +105,12 @@ export interface Profile {
   readonly maxChoices?: number;
   /** No client leaves, no deadline, no poison, no limits. */
   readonly isPlain?: boolean;
+  /** Every scenario knows all of its kinds of faults. */
+  readonly hasAllKinds?: boolean;
+  readonly maxRunning?: readonly [number, number];
+  readonly maxWaiting?: readonly [number, number];
+  /** Some requests kill who prefills them. */
+  readonly isPoisonous?: boolean;
   /** In place of those that half of the seeds draw; null: none. */
   readonly admission?: AdmissionSpec | null;
   /** Who comes, although the rest is plain. */
@@ -134,8 +140,8 @@ export function makeScenario(seed: number, profile: Profile = {}): Scenario {
     clock: clock(),
     stepMs: stepMs * random.between(0.8, 1.25),
     prefillTokensPerMs: random.between(1, 8),
-    maxRunning: random.int(4, 16),
-    maxWaiting: random.int(4, 32),
+    maxRunning: random.int(...(profile.maxRunning ?? [4, 16])),
+    maxWaiting: random.int(...(profile.maxWaiting ?? [4, 32])),
     kvBlocks: random.int(64, 256),
   }));
   const traits = traitsOf(random, profile);
@@ -186,7 +192,7 @@ function traitsOf(random: Prng, profile: Profile): Traits {
     stops: random.chance(0.7) ? 0.3 : 0,
     manyChoices: random.chance(0.3) ? 0.15 : 0,
     maxChoices: profile.maxChoices ?? 3,
-    poison: !isPlain && random.chance(0.15) ? 0.03 : 0,
+    poison: profile.isPoisonous === true ? 0.1 : !isPlain && random.chance(0.15) ? 0.03 : 0,
   };
 }
 
@@ -206,7 +212,8 @@ function makeRequest(
     seed: random.int(0, 2 ** 31),
     promptTokens: random.int(1, 120),
     maxTokens: random.int(...traits.maxTokens),
-    choices: random.chance(traits.manyChoices) ? random.int(2, traits.maxChoices) : 1,
+    choices:
+      traits.maxChoices > 1 && random.chance(traits.manyChoices) ? random.int(2, traits.maxChoices) : 1,
     stop: random.chance(traits.stops)
       ? Array.from({ length: random.int(1, 3) }, () => random.pick(STOP_STRINGS))
       : [],
@@ -218,7 +225,9 @@ function makeRequest(
 
 /** Swarm testing: a seed knows only some kinds of faults, since those that are always on hide what the others would show. */
 function makeFaults(random: Prng, profile: Profile, activeMs: number, workers: number): Fault[] {
-  const kinds = (profile.kinds ?? FAULT_KINDS).filter(() => random.chance(0.3));
+  const kinds = (profile.kinds ?? FAULT_KINDS).filter(
+    () => random.chance(0.3) || profile.hasAllKinds === true,
+  );
   if (kinds.length === 0) kinds.push(random.pick(profile.kinds ?? FAULT_KINDS));
   const [least, most] = profile.faults ?? [3, 10];
   return Array.from({ length: random.int(least, most) }, () => {

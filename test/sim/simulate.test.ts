@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runSeeds } from './batch.js';
 import { createKernel } from './kernel.js';
-import { MIGRATIONS, STORE, TOTAL_OUTAGE } from './profiles.js';
+import { MIGRATIONS, STORE, totalOutage } from './profiles.js';
 import { makeScenario } from './scenario.js';
 import { simulate } from './simulate.js';
 import { beginToy, nextToken, wholeAnswer } from './toy-engine.js';
@@ -78,12 +78,12 @@ describe('a simulated fleet', () => {
     expect(stats.finished).toBe(stats.requests);
   });
 
-  it('makes little more attempts than requests when nobody answers', () => {
-    const { failed, stats } = runSeeds({ from: 1, until: 3, step: 1 }, TOTAL_OUTAGE);
+  it.each([5, 20, 100])('makes at most 1.2 attempts a request when all fail, at %i a second', (rate) => {
+    const { failed, stats } = runSeeds({ from: 2, until: 3, step: 1 }, totalOutage(rate));
     expect(failed).toEqual([]);
-    expect(Object.values(stats.failed).reduce((sum, each) => sum + each, 0)).toBeGreaterThan(1500);
-    // The share of the requests, and 10 a second.
-    expect(stats.paidRetries).toBeLessThanOrEqual(0.2 * stats.requests + 2 * 10 * 21);
+    expect(stats.finished).toBe(0);
+    expect(stats.dispatches).toBeGreaterThan(1.05 * stats.requests);
+    expect(stats.dispatches).toBeLessThanOrEqual(1.2 * stats.requests);
   });
 
   it('neither moves nor ejects nor loses anything while nothing happens', () => {

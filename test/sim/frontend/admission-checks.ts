@@ -5,7 +5,6 @@ import {
   type PoolAdmission,
   type PoolAdmissionEffect,
 } from '../../../lib/fleet/admission/admission.js';
-import { expectedFirstTokenMs } from '../../../lib/fleet/admission/feasibility.js';
 import type { AdmissionSpec } from '../admission-spec.js';
 import type { Core } from './core.js';
 import { createFairness } from './fairness.js';
@@ -102,15 +101,12 @@ export function createAdmissionChecks(core: Core, spec: AdmissionSpec, admission
       const isRight =
         retryAfterSeconds >= 1 && retryAfterSeconds <= 60 && Number.isInteger(retryAfterSeconds);
       checks.check(20, isRight, () => `${id} is to come again after ${retryAfterSeconds} s`);
-      const { untilMs, deadlineMs, promptTokens } = booked;
+      const { untilMs, deadlineMs } = booked;
       if (reason === 'queue_full' || reason === 'queue_bytes' || reason === 'overload')
         checks.check(14, !everybodyFits(), () => `${id} shed (${reason}) while there was room for all`);
-      else if (reason === 'infeasible') {
-        const { prefill } = room.speed(core.world.scenario);
-        const alone = waiting.size === 1 && running.size === 0 && room.holds(promptTokens);
-        const inTime = atMs + expectedFirstTokenMs(prefill, 0, promptTokens) < deadlineMs;
-        checks.check(14, !alone || !inTime, () => `${id} shed (infeasible) by an idle pool`);
-      } else checks.check(14, atMs >= untilMs, () => `${id} shed (${reason}) before its time`);
+      else if (reason === 'infeasible')
+        checks.check(14, Number.isFinite(deadlineMs), () => `${id} is too late without a deadline`);
+      else checks.check(14, atMs >= untilMs, () => `${id} shed (${reason}) before its time`);
       remove(id, booked);
     },
     left(id: number): void {

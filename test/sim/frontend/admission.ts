@@ -1,5 +1,6 @@
 /** The admission in front of a frontend's requests, carried out as the product does. */
 import type { PoolAdmissionEffect, PoolRoom } from '../../../lib/fleet/admission/admission.js';
+import { createServiceRate, type ServedRequest } from '../../../lib/fleet/service-rate.js';
 import type { WorkerRef } from '../../../lib/fleet/types.js';
 import { QUEUE_ONLY } from '../admission-spec.js';
 import type { RequestSpec } from '../scenario.js';
@@ -23,12 +24,16 @@ export interface Admission {
   enter(spec: RequestSpec, on: { admit(entry: Entry): void; reject(reason: string): void }): Entry;
   /** @param isServing false: it takes nothing now and counts for no room */
   report(message: BeaconMessage, isServing: boolean): void;
-  sent(ref: WorkerRef, tokens: number): void;
+  /** @param replayedTokens that it prefills besides */
+  sent(ref: WorkerRef, promptTokens: number, replayedTokens: number): ServedRequest;
   forget(ref: WorkerRef): void;
   isBusy(ref: WorkerRef): boolean;
   /** After every event. */
   check(): void;
 }
+
+const UNKNOWN = { tokensPerSecond: 0, prefill: { tokensPerSecond: 0, baseMs: 0 } };
+const UNMEASURED: ServedRequest = { token: () => null, end: () => {} };
 
 export function createAdmission(core: Core): Admission {
   const { world, actor } = core;
@@ -37,13 +42,17 @@ export function createAdmission(core: Core): Admission {
   const admission = machines.createPoolAdmission(spec.options);
   const busy = machines.createBusyWorkers(spec.thresholds);
   const checks = createAdmissionChecks(core, spec, admission);
-  const speed = speedOf(core);
+  const rate = createServiceRate();
   const waiting = new Map<number, { admit(): void; reject(reason: string): void }>();
   let lastId = 0;
   let timerMs = Number.POSITIVE_INFINITY;
   let depth = 0;
 
-  const room = (): PoolRoom => ({ hasRoom: busy.hasRoom, roomTokens: busy.roomTokens, ...speed });
+  const room = (): PoolRoom => ({
+    hasRoom: busy.hasRoom,
+    roomTokens: busy.roomTokens,
+    ...(spec === QUEUE_ONLY ? UNKNOWN : rate.speed(actor.now())),
+  });
 
   function perform(effects: readonly PoolAdmissionEffect[], atMs: number): void {
     if (effects.length > 0) {
@@ -147,28 +156,18 @@ export function createAdmission(core: Core): Admission {
       }
       if (admission.queued > 0) tick();
     },
-    sent(ref, tokens) {
-      busy.sent(ref.worker, tokens);
-      checks.sent(ref.worker, tokens);
+    sent({ worker }, promptTokens, replayedTokens) {
+      busy.sent(worker, promptTokens);
+      checks.sent(worker, promptTokens);
+      if (spec === QUEUE_ONLY) return UNMEASURED;
+      return rate.send(worker, promptTokens + replayedTokens, actor.now());
     },
     forget(ref) {
       busy.forget(ref.worker);
+      rate.forget(ref.worker);
       checks.forgotten(ref.worker);
     },
     isBusy: (ref) => busy.isBusy(ref.worker),
     check: () => checks.check(actor.now()),
   };
-}
-
-/** What the pool can do, as if it had been measured. */
-function speedOf({ world: { scenario } }: Core): Pick<PoolRoom, 'tokensPerSecond' | 'prefill'> {
-  let prefill = 0;
-  let decode = 0;
-  let baseMs = 0;
-  for (const { prefillTokensPerMs, stepMs, maxRunning } of scenario.workers) {
-    prefill += prefillTokensPerMs * 1000;
-    decode += (maxRunning * 1000) / (stepMs * (1 + maxRunning / 32));
-    baseMs = Math.max(baseMs, stepMs);
-  }
-  return { tokensPerSecond: decode, prefill: { tokensPerSecond: prefill, baseMs } };
 }

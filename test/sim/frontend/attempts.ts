@@ -10,6 +10,8 @@ import { PATIENCE, type Picker } from './pick.js';
 
 export interface AttemptPorts {
   handle(entry: Open, out: RequestOutput): void;
+  /** One came, and was new. */
+  token(): void;
 }
 
 export interface Attempts {
@@ -25,10 +27,10 @@ export function createAttempts(
   admission: Admission,
   picker: Picker,
   ejections: Ejections,
-  { handle }: AttemptPorts,
+  { handle, token }: AttemptPorts,
 ): Attempts {
   const { world, actor, ejector, loadView } = core;
-  const { checks, machines, random, scenario, stats } = world;
+  const { checks, machines, random, stats } = world;
   let outstanding = 0;
 
   function tell(entry: Open, choice: number, event: MigrationEvent): void {
@@ -64,12 +66,19 @@ export function createAttempts(
     const isTrial = picker.takeTrial(ref);
     const generation = ejector.permit(ref, atMs);
     const permit = loadView.send(ref, spec.promptTokens + spec.maxTokens, atMs);
-    admission.sent(ref, spec.promptTokens);
-    entry.sentMs ??= atMs;
+    const served = admission.sent(ref, spec.promptTokens, startSeq);
     outstanding += 1;
     const connection = connect(entry, choice, epoch, ref);
     const seenTurns = at?.turns ?? 0;
-    entry.choices[choice]!.attempts.set(epoch, { ref, generation, permit, connection, isTrial, seenTurns });
+    entry.choices[choice]!.attempts.set(epoch, {
+      ref,
+      generation,
+      permit,
+      connection,
+      isTrial,
+      served,
+      seenTurns,
+    });
     if (at !== undefined && isTrial) {
       at.trials += 1;
       checks.check(11, at.trials <= 1, () => `${at.trials} trials of ${keyOf(ref)} at once`);
@@ -118,6 +127,9 @@ export function createAttempts(
     if (attempt !== undefined) {
       core.find(attempt.ref)?.health.frame(atMs);
       attempt.permit.progress(1);
+      const waitMs = attempt.served.token(atMs);
+      if (waitMs !== null && !entry.hasToken) entry.place.scheduled(waitMs);
+      entry.hasToken = true;
     }
     const out = entry.logical.frame(choice, { atMs, epoch, seq, tokenId, bytes });
     const tokens = entry.logical.tokens(choice);
@@ -144,14 +156,7 @@ export function createAttempts(
     state.length = tokens.length;
     stats.tokens += 1;
     entry.place.progress();
-    if (!entry.hasToken) began(entry);
-  }
-
-  /** What the first token took longer than its prefill was its wait in the worker. */
-  function began(entry: Open): void {
-    entry.hasToken = true;
-    const prefillMs = entry.spec.promptTokens / scenario.workers[0]!.prefillTokensPerMs;
-    entry.place.scheduled(Math.max(0, actor.now() - (entry.sentMs ?? 0) - prefillMs));
+    token();
   }
 
   function settle(state: Choice, epoch: number, outcome: Outcome): void {
@@ -159,9 +164,10 @@ export function createAttempts(
     checks.check(8, attempt !== undefined, () => `a second outcome of epoch ${epoch}`);
     if (attempt === undefined) return;
     state.attempts.delete(epoch);
-    const { ref, generation, permit, isTrial, seenTurns } = attempt;
+    const { ref, generation, permit, isTrial, served, seenTurns } = attempt;
     const atMs = actor.now();
     permit.release();
+    served.end(atMs);
     outstanding -= 1;
     if (outcomeClass(outcome).migrate !== 'no') state.failedOn.push(ref);
     const at = core.find(ref);

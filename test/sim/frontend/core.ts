@@ -2,6 +2,7 @@
 import type { Ejector, Generation } from '../../../lib/fleet/ejector.js';
 import type { LoadView, Permit } from '../../../lib/fleet/load-view.js';
 import type { LogicalRequest } from '../../../lib/fleet/logical-request.js';
+import type { ServedRequest } from '../../../lib/fleet/service-rate.js';
 import type { WorkerRef } from '../../../lib/fleet/types.js';
 import type { WorkerCondition, WorkerHealth } from '../../../lib/fleet/worker-health.js';
 import type { SimClient } from '../client.js';
@@ -17,6 +18,7 @@ export interface Attempt {
   readonly permit: Permit;
   readonly connection: Connection;
   readonly isTrial: boolean;
+  readonly served: ServedRequest;
   /** Ejections of the worker that this frontend had seen when it was sent. */
   readonly seenTurns: number;
 }
@@ -35,8 +37,6 @@ export interface Open {
   readonly client: SimClient;
   readonly choices: Choice[];
   readonly place: Entry;
-  /** When it was first sent to a worker; null: not yet. */
-  sentMs: number | null;
   hasToken: boolean;
   timerMs: number;
   isOver: boolean;

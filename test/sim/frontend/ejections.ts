@@ -22,17 +22,28 @@ const NOTHING_TOLD: Cause = { type: 'nothing', worker: '' };
 /** Failures further apart do not belong together. */
 const STRIKE_MEMORY_MS = 300_000;
 const MAX_STRIKES = 20;
+/** Of the pool, ejected at once. */
+const MAX_RATIO = 0.33;
 
 export function createEjections({ world, actor, ejector, seen }: Core): Ejections {
   const { checks, stats } = world;
   let isTouched = false;
 
+  const cap = (): number => Math.max(1, Math.floor(seen.size * MAX_RATIO));
+
   /** In by a success of its own or because the pool needs it, out by failures of its own and of late. */
-  function checkTurn({ ref, isOut, strikes }: Seen, { type, worker, outcome }: Cause, atMs: number): void {
+  function checkTurn(
+    { ref, isOut, strikes }: Seen,
+    { type, worker, outcome }: Cause,
+    wereOut: number,
+    atMs: number,
+  ): void {
     const isOwn = worker === ref.worker;
     const isRight = isOut
       ? (type === 'outcome' || type === 'strike') && isOwn
-      : (type === 'outcome' && isOwn && outcome === 'success') || type === 'poison' || type === 'removed';
+      : (type === 'outcome' && isOwn && outcome === 'success') ||
+        type === 'poison' ||
+        (type === 'removed' && wereOut > Math.min(cap(), seen.size - 1));
     checks.check(18, isRight, () => `${keyOf(ref)} is ${isOut ? 'out' : 'in'} by ${type} of ${worker}`);
     if (!isOut || type !== 'outcome') return;
     let row = 0;
@@ -48,12 +59,14 @@ export function createEjections({ world, actor, ejector, seen }: Core): Ejection
     watch(cause = NOTHING_TOLD) {
       const atMs = actor.now();
       isTouched = true;
+      let wereOut = 0;
+      for (const { isOut } of seen.values()) if (isOut) wereOut += 1;
       for (const each of seen.values()) {
         const isOut = ejector.isEjected(each.ref, atMs);
         if (isOut === each.isOut) continue;
         each.isOut = isOut;
         each.turns += 1;
-        checkTurn(each, cause, atMs);
+        checkTurn(each, cause, wereOut, atMs);
         if (!isOut) continue;
         stats.ejections += 1;
         const worker = world.worker(each.ref.worker);
@@ -68,7 +81,7 @@ export function createEjections({ world, actor, ejector, seen }: Core): Ejection
       for (const { isOut } of seen.values()) if (isOut) ejected += 1;
       checks.check(
         10,
-        ejected <= Math.max(1, Math.floor(size * 0.33)) && (ejected < size || size <= 1),
+        ejected <= cap() && (ejected < size || size <= 1),
         () => `${ejected} of ${size} ejected`,
       );
     },

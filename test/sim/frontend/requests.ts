@@ -24,6 +24,9 @@ export interface Requests {
   check(): void;
 }
 
+/** Successes are told no more often. */
+const SUCCESS_MS = 100;
+
 export function createRequests(
   core: Core,
   admission: Admission,
@@ -35,8 +38,9 @@ export function createRequests(
   const budget = machines.createRetryBudget();
   const hedgeBudget = machines.createRetryBudget({ ratio: 0.02, minPerSecond: scenario.hedgePerSecond });
   const quarantine = createQuarantine();
-  const attempts = createAttempts(core, admission, picker, ejections, { handle });
+  const attempts = createAttempts(core, admission, picker, ejections, { handle, token });
   const startedMs = actor.now();
+  let succeededMs = Number.NEGATIVE_INFINITY;
   let requests = 0;
   let paid = 0;
 
@@ -83,7 +87,6 @@ export function createRequests(
       logical: createLogical(spec, deadlineMs),
       client,
       place,
-      sentMs: null,
       hasToken: false,
       choices: Array.from({ length: spec.choices }, () => ({
         attempts: new Map(),
@@ -120,6 +123,15 @@ export function createRequests(
       choices,
       stop,
     });
+  }
+
+  /** The pool answers, and is worth retries. */
+  function token(): void {
+    const atMs = actor.now();
+    if (atMs < succeededMs + SUCCESS_MS) return;
+    succeededMs = atMs;
+    budget.succeed(atMs);
+    hedgeBudget.succeed(atMs);
   }
 
   function handle(entry: Open, out: RequestOutput): void {

@@ -1,6 +1,5 @@
 /** Whether a worker surely has room, by its last report and what was sent there since. */
 import type { Thresholds } from '../../../lib/fleet/admission/thresholds.js';
-import type { Scenario } from '../scenario.js';
 
 interface Report {
   readonly kvRatio: number;
@@ -33,16 +32,6 @@ export function createRoomBook({ activeDecodeBlocks, activePrefillTokens }: Part
         )
           return true;
       return false;
-    },
-    /** Of the pool as it would be alone. */
-    speed({ workers }: Scenario) {
-      let tokensPerSecond = 0;
-      let baseMs = 0;
-      for (const { prefillTokensPerMs, stepMs } of workers) {
-        tokensPerSecond += prefillTokensPerMs * 1000;
-        baseMs = Math.max(baseMs, stepMs);
-      }
-      return { prefill: { tokensPerSecond, baseMs } };
     },
   };
 }
