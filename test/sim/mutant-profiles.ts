@@ -31,10 +31,10 @@ export const GAPS: Profile = { ...SICK, kinds: ['loss'], maxTokens: [30, 150], d
 export const HOURS: Profile = {
   kinds: ['engine_error'],
   faults: [6, 6],
-  activeMs: 2_400_000,
+  activeMs: 4_000_000,
   durationsMs: [20_000_000],
   faultsUntilMs: 1000,
-  requests: [5, 5],
+  requests: [10, 10],
   workers: [2, 2],
   isPlain: true,
 };
