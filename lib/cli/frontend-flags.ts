@@ -1,5 +1,6 @@
 import { FRONTEND_HEALTH_MODES } from '../dialects/dynamo-frontend.js';
 import { DISCOVERY_FLAGS } from './discovery-flags.js';
+import { BEACONS_FLAG, NATS_FLAG } from './events-flags.js';
 import { type FleetFlag, fleetHelp, HTTP_HOST, HTTP_PORT } from './fleet-flags.js';
 import { API_TOKEN_FLAG, FLEET_TOKEN_FLAG, SERVER_TLS_FLAGS, WORKER_TLS_FLAGS } from './security-flags.js';
 
@@ -97,6 +98,8 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
   API_TOKEN_FLAG,
   FLEET_TOKEN_FLAG,
   ...WORKER_TLS_FLAGS,
+  NATS_FLAG,
+  BEACONS_FLAG,
 ];
 
 export const frontendHelp = (): string =>

@@ -1,6 +1,7 @@
 import type { FrontendHealthMode } from '../dialects/dynamo-frontend.js';
 import type { FrontendOptions } from '../frontend/options.js';
 import { discoveryOptions } from './discovery-flags.js';
+import { beaconsWay, natsServer } from './events-flags.js';
 import { UsageError } from './flags.js';
 import { type FleetValues, given } from './fleet-flags.js';
 import { apiTokenFile, serverTls, tokenFile, workerTls } from './security-flags.js';
@@ -19,6 +20,8 @@ export function frontendOptions(values: FleetValues): Omit<FrontendOptions, 'hea
     ...serverTls(get),
     ...apiTokenFile(get),
     ...tokenFile(get),
+    ...natsServer(values),
+    ...beaconsWay(values),
     ...workerTls(get),
     ...given('healthMode', get<FrontendHealthMode>('health-mode')),
     ...given('overloadStatus', get<number>('overload-status')),

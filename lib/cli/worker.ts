@@ -3,6 +3,7 @@ import { startLlama } from '../worker/llama.js';
 import { isListenerConfigured } from '../worker/probe-port.js';
 import { serveWorker } from '../worker/serve-worker.js';
 import { discoveryOptions, WORKER_DISCOVERY_FLAGS } from './discovery-flags.js';
+import { NATS_FLAG, natsServer } from './events-flags.js';
 import { type FleetFlag, fleetHelp, given, HTTP_HOST, HTTP_PORT, parseFleetFlags } from './fleet-flags.js';
 import { runFleet, withFreeProbePort } from './fleet-run.js';
 import { modelFile } from './model-file.js';
@@ -39,6 +40,7 @@ const FLAGS: readonly FleetFlag[] = [
   ...SERVER_TLS_FLAGS,
   FLEET_TOKEN_FLAG,
   ...WORKER_DISCOVERY_FLAGS,
+  NATS_FLAG,
 ];
 
 export const workerHelp = (): string =>
@@ -56,6 +58,7 @@ export function worker(args: readonly string[]): Promise<number | undefined> {
       ...given('name', get<string>('name')),
       ...serverTls(get),
       ...tokenFile(get),
+      ...natsServer(values),
       health: withFreeProbePort(flags, isListenerConfigured()),
       discovery: discoveryOptions(values),
       logger,

@@ -5,6 +5,7 @@ import { monoMs } from '../native/clock.js';
 import { poolAdmission } from './admission-options.js';
 import { openFrontendApi } from './api.js';
 import { createBusyThresholdRoute } from './busy-threshold-route.js';
+import { type EventFeed, openEventFeed } from './event-feed.js';
 import { createFinder } from './finder.js';
 import { createGate } from './gate.js';
 import { createFrontendMetrics } from './metrics.js';
@@ -37,17 +38,23 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   show.now();
 
   const given = options.workers ?? [];
-  const found = await createFinder(options, log);
   const workerHttp = createWorkerHttp(options);
   const api = openFrontendApi(options, () => routes, workerHttp);
   const { admission = {} } = options;
   const serviceRate = createServiceRate();
+  const found = await createFinder(options, log).catch((error: unknown) => {
+    api.unwatch();
+    workerHttp.close();
+    throw error;
+  });
+  let feed: EventFeed | null = null;
   const pool = createWorkerPool(
     given,
     {
       workerHttp,
       serviceRate,
       onFirstToken: (waitMs) => gate.waited(waitMs),
+      ...(options.beacons === 'nats' ? { rest: { isDeaf: () => feed?.isDeaf() ?? true } } : {}),
       now: monoMs,
       random: Math.random,
       log,
@@ -132,14 +139,23 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     server.closeIdleConnections();
     // Errors that have just been written are to arrive.
     setTimeout(() => server.closeAllConnections(), 100).unref();
-    await Promise.all([closed, found.close(), pool.close()]);
+    await Promise.all([closed, found.close(), pool.close(), feed?.close()]);
   }
 
-  const { url } = await api.listen(options.port ?? 8000, host).catch(async (error: unknown) => {
-    endTicks();
-    await Promise.all([found.close(), pool.close()]);
-    throw error;
-  });
+  async function start(): Promise<string> {
+    try {
+      feed = await openEventFeed(options.events, pool.hear, options.logger);
+      if (feed !== null) metrics.addEvents(feed.view);
+      return (await api.listen(options.port ?? 8000, host)).url;
+    } catch (error) {
+      endTicks();
+      options.health?.off('drain', onDrain);
+      api.unwatch();
+      await Promise.all([found.close(), pool.close(), feed?.close()]);
+      throw error;
+    }
+  }
+  const url = await start();
   log({ url, workers: given, discovery: found.backend }, 'frontend listens');
 
   return {
@@ -149,6 +165,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     },
     workers: pool.members,
     discovery: watch,
+    events: () => feed?.view() ?? null,
     migrations: () => ({ ...requests.migrations }),
     drain,
     resume() {

@@ -2,8 +2,9 @@
 import type { Dispatcher } from 'undici';
 import type { WorkerRef } from '../fleet/types.js';
 import { createWorkerHealth, type WorkerCondition, type WorkerHealth } from '../fleet/worker-health.js';
+import { monoMs } from '../native/clock.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
-import { type BeaconReader, readBeacons } from './beacon-reader.js';
+import { type BeaconReader, type RestOptions, readBeacons } from './beacon-reader.js';
 import type { WorkerProblem } from './problem.js';
 
 export interface Member {
@@ -42,14 +43,20 @@ export function createMember(
     beacon(member: Member, beacon: WorkerBeacon): void;
     lost(member: Member, error: Error, refused: boolean): void;
   },
+  rest?: RestOptions,
 ): Member {
   const member: Member = {
     url,
     http,
-    reader: readBeacons(http, {
-      beacon: (beacon) => on.beacon(member, beacon),
-      lost: (error, refused) => on.lost(member, error, refused),
-    }),
+    reader: readBeacons(
+      http,
+      {
+        beacon: (beacon) => on.beacon(member, beacon),
+        lost: (error, refused) => on.lost(member, error, refused),
+        unheard: () => member.health.frame(monoMs()),
+      },
+      rest,
+    ),
     problem: null,
     lastError: '',
     ref: null,

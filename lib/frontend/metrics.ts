@@ -1,7 +1,9 @@
 /** What a frontend counts, as Prometheus text. Labels come from the configuration and from our own words alone. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { EventsView } from '../events/options.js';
 import { PREFIX } from '../metrics/family.js';
 import { createAdmissionMetrics, type ReadGate, type TenantMetrics } from './admission-metrics.js';
+import { addEventMetrics } from './event-metrics.js';
 import type { MemberView } from './member-view.js';
 
 export interface FrontendMetrics {
@@ -14,6 +16,8 @@ export interface FrontendMetrics {
   ended(outcome: string, seconds: number): void;
   firstToken(seconds: number): void;
   readonly tenant: TenantMetrics;
+  /** From now on there is NATS. */
+  addEvents(view: () => EventsView): void;
 }
 
 const DURATIONS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
@@ -91,5 +95,6 @@ export function createFrontendMetrics(read: {
     },
     firstToken: (seconds) => firstTokens.observe(seconds),
     tenant: createAdmissionMetrics(registry, read.gate, read.tenants),
+    addEvents: (view) => addEventMetrics(registry, view),
   };
 }

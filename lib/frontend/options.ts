@@ -1,6 +1,7 @@
 import type { Logger } from '../config/options.js';
 import type { FrontendHealthMode } from '../dialects/dynamo-frontend.js';
 import type { DiscoveryOptions } from '../discovery/options.js';
+import type { EventsView, NatsOptions } from '../events/options.js';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import type { MigrationLimits } from '../fleet/migrator-types.js';
 import type { Health } from '../lifecycle/health.js';
@@ -31,6 +32,13 @@ export interface FrontendOptions {
   readonly tokenFile?: string;
   /** Whom to trust at `https://` workers, and what to show them. */
   readonly workerTls?: ClientTls;
+  /** NATS, over which workers report too; false: not even where NATS_SERVER is set. See docs/events.md. */
+  readonly events?: NatsOptions | false;
+  /**
+   * With NATS. `both` (default): a connection to each worker brings the same beacons. `nats`: that connection is given up as
+   * long as NATS brings them, for fleets of thousands.
+   */
+  readonly beacons?: 'both' | 'nats';
   /** Limits of migration; `migrationLimit` 3 by default, 0 turns it off. See docs/migration.md. */
   readonly migration?: Partial<MigrationLimits>;
   /** Largest request body. Default 10 MiB. */
@@ -73,6 +81,8 @@ export interface Frontend {
   workers(): readonly MemberView[];
   /** How discovery is; null: off. */
   discovery(): DiscoveryStatus | null;
+  /** The connection to NATS; null where there is to be none. */
+  events(): EventsView | null;
   /** Streams that went on elsewhere, by why they had to. */
   migrations(): Readonly<Record<string, number>>;
   /** Refuses new requests (503 with Retry-After) and resolves when the last running one has ended. */

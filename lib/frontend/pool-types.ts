@@ -4,6 +4,8 @@ import type { Patience } from '../fleet/migrator-types.js';
 import type { ServiceRate } from '../fleet/service-rate.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
 import type { WorkerCondition } from '../fleet/worker-health.js';
+import type { WorkerBeacon } from '../wire/beacon.js';
+import type { RestOptions } from './beacon-reader.js';
 import type { MemberView } from './member-view.js';
 import type { WorkerProblem } from './problem.js';
 import type { WorkerHttp } from './worker-http.js';
@@ -14,6 +16,8 @@ export interface PoolPorts {
   readonly serviceRate: ServiceRate;
   /** A first token came, of a request that had waited in its worker for so long. */
   onFirstToken(waitMs: number): void;
+  /** Where beacons come another way too, HTTP may rest meanwhile. */
+  readonly rest?: RestOptions;
   now(): number;
   random(): number;
   log(fields: object, message: string): void;
@@ -64,6 +68,8 @@ export interface WorkerPool {
     ref: WorkerRef,
     request: { readonly promptTokens: number; readonly expectedTokens: number },
   ): Reservation | null;
+  /** A beacon that came another way than over the worker's own connection. `unknown`: nobody like that is known there. */
+  hear(beacon: WorkerBeacon): 'taken' | 'unknown' | 'old';
   models(): readonly string[];
   /**
    * Whether a worker that takes requests is below its thresholds, and how many tokens may go out before none is; of one

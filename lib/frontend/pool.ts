@@ -5,7 +5,7 @@ import { createLoadView } from '../fleet/load-view.js';
 import { type RoutableWorker, route } from '../fleet/router.js';
 import type { WorkerRef } from '../fleet/types.js';
 import { createWorkerHealth } from '../fleet/worker-health.js';
-import type { WorkerBeacon } from '../wire/beacon.js';
+import { isNewer, type WorkerBeacon } from '../wire/beacon.js';
 import { createBusyModels } from './busy-models.js';
 import { closeMember, createMember, isOpen, type Member } from './member.js';
 import type { MemberView } from './member-view.js';
@@ -33,7 +33,7 @@ export function createWorkerPool(
     const known = members.get(url);
     if (known === undefined) {
       const http = ports.workerHttp.open(url);
-      members.set(url, createMember(url, http, now(), { beacon: hear, lost: lose }));
+      members.set(url, createMember(url, http, now(), { beacon: hear, lost: lose }, ports.rest));
     } else known.isRetired = false;
   }
 
@@ -63,9 +63,25 @@ export function createWorkerPool(
     ports.serviceRate.forget(ref.worker);
   }
 
+  /** Over the worker's own connection: that one says who is there, and its word is the last. */
   function hear(member: Member, beacon: WorkerBeacon): void {
-    const atMs = now();
     member.problem = null;
+    if (member.isGone || isNewer(beacon, member.beacon, 'own connection')) take(member, beacon);
+  }
+
+  function hearElsewhere(beacon: WorkerBeacon): 'taken' | 'unknown' | 'old' {
+    const member = named.get(beacon.worker);
+    if (member === undefined || member.isGone || member.ref?.incarnation !== beacon.incarnation)
+      return 'unknown';
+    // Also where HTTP was faster: it may rest as long as these come.
+    member.reader.rest();
+    if (!isNewer(beacon, member.beacon, 'elsewhere')) return 'old';
+    take(member, beacon);
+    return 'taken';
+  }
+
+  function take(member: Member, beacon: WorkerBeacon): void {
+    const atMs = now();
     const { worker, incarnation } = beacon;
     if (member.ref?.incarnation !== incarnation || member.ref.worker !== worker) {
       if (!claimName(member, worker)) return;
@@ -285,6 +301,7 @@ export function createWorkerPool(
       if (member?.ref?.incarnation !== ref.incarnation || !isOpen(member)) return null;
       return reserve(member, ref, tokens);
     },
+    hear: hearElsewhere,
     models: () => [
       ...new Set(
         [...members.values()].filter(isOpen).flatMap(({ beacon }) => (beacon === null ? [] : [beacon.model])),

@@ -10,10 +10,12 @@ export function validateFrontend({
   workers = [],
   overloadStatus = 503,
   admission = {},
+  beacons = 'both',
   adminToken,
   paths,
   discovery,
 }: FrontendOptions): void {
+  if (beacons !== 'both' && beacons !== 'nats') throw invalid('beacons', "'both' or 'nats'", beacons);
   const urls = 'a list of URLs as http://host:port or https://host:port';
   if (!Array.isArray(workers)) throw invalid('workers', urls, workers);
   if (discovery === false && workers.length === 0)

@@ -1,5 +1,6 @@
 import type { HealthOptions, Logger } from '../config/options.js';
 import type { DiscoveryOptions } from '../discovery/options.js';
+import type { EventsView, NatsOptions } from '../events/options.js';
 import type { Health } from '../lifecycle/health.js';
 import type { ServerTls } from '../wire/tls-files.js';
 import type { Engine } from './engine.js';
@@ -16,6 +17,8 @@ export interface WorkerOptions {
   /** Tokens (or a file with one a line) of which every request has to show one. Default: INFERENCE_HEALTH_FLEET_TOKEN. */
   readonly token?: string | readonly string[];
   readonly tokenFile?: string;
+  /** NATS, over which it reports too; false: not even where NATS_SERVER is set. See docs/events.md. */
+  readonly events?: NatsOptions | false;
   /** Place in the fleet that survives restarts. Default: host and port, the host's name where it listens on all. */
   readonly name?: string;
   /** Largest request body. Default 10 MiB. */
@@ -33,6 +36,8 @@ export interface Worker {
   /** `http://host:port` of the API, `https` with `tls`. */
   readonly url: string;
   readonly health: Health;
+  /** The connection to NATS; null where there is to be none. */
+  events(): EventsView | null;
   /** Ends the API alone; requests in flight are cut. */
   closeApi(): Promise<void>;
   /** Ends API and health; requests in flight are cut. */

@@ -17,6 +17,7 @@ import type { Worker, WorkerOptions } from './options.js';
 import { isListenerConfigured } from './probe-port.js';
 import { createRegistrar } from './registration.js';
 import { BadRequest, parseCompletion } from './request.js';
+import { openWorkerEvents } from './worker-events.js';
 
 export type { Worker, WorkerOptions } from './options.js';
 
@@ -31,6 +32,14 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   const api = openApi({ tls, tokens: options, names, logger }, (request, response) => {
     route(request, response).catch((error: unknown) => fail(response, error));
   });
+  const events = await openWorkerEvents(options.events, logger).catch((error: unknown) => {
+    api.unwatch();
+    throw error;
+  });
+  const endOutside = async (): Promise<void> => {
+    api.unwatch();
+    await Promise.all([registrar.close(), events?.close()]);
+  };
   const health = await startHealth({
     ...(isListenerConfigured() ? {} : { port: 0, host: '127.0.0.1' }),
     shutdown: true,
@@ -38,15 +47,14 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     onEngineFailure: 'shutdown',
     ...(options.logger === undefined ? {} : { logger: options.logger }),
     ...options.health,
-  }).catch((error: unknown) => {
-    api.unwatch();
+  }).catch(async (error: unknown) => {
+    await endOutside();
     throw error;
   });
   health.engine.loading();
   health.model.loading();
   const engine = await makeEngine(options.engine, health).catch(async (error: unknown) => {
-    api.unwatch();
-    await health.close();
+    await Promise.all([endOutside(), health.close()]);
     throw error;
   });
   const endpoint = health
@@ -130,11 +138,12 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   }
 
   const { port, url } = await api.listen(options.port ?? 8000, host).catch(async (error: unknown) => {
-    await health.close();
+    await Promise.all([endOutside(), health.close()]);
     throw error;
   });
   // Workers of several hosts would all be called 0.0.0.0.
   if (name === '') name = `${host === '0.0.0.0' || host === '::' ? hostname() : host}:${port}`;
+  if (events !== null) beacons.publishTo(events.publisher(name));
   health.engine.ready();
   health.model.ready();
   const ref = { worker: name, incarnation };
@@ -151,13 +160,22 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   async function closeApi(): Promise<void> {
     endpoint.close();
     await registrar.close();
-    await closeServer(api, beacons);
+    await Promise.all([closeServer(api, beacons), events?.close()]);
   }
   const close = async (): Promise<void> => {
     await closeApi();
     await health.close();
   };
-  return { name, incarnation, url, health, closeApi, close, [Symbol.asyncDispose]: close };
+  return {
+    name,
+    incarnation,
+    url,
+    health,
+    events: () => events?.view() ?? null,
+    closeApi,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 async function makeEngine(engine: WorkerOptions['engine'], health: Health): Promise<Engine> {

@@ -95,7 +95,10 @@ describe('beacons', () => {
     [JSON.stringify({ ...beacon, running: null }), /running to be a number/],
     [JSON.stringify({ ...beacon, state: 'gone' }), /serving or draining/],
     [JSON.stringify({ ...beacon, ready: 'yes' }), /ready to be true or false/],
-    [JSON.stringify({ ...beacon, prefillTokens: '7' }), /prefillTokens to be a number or absent/],
+    [JSON.stringify({ ...beacon, prefillTokens: '7' }), /prefillTokens to be a number from 0, or absent/],
+    [JSON.stringify({ ...beacon, activeTokens: -1 }), /activeTokens to be a number from 0/],
+    [JSON.stringify(beacon).replace('"kvBlocksUsed":', '"kvBlocksUsed":1e999,"was":'), /kvBlocksUsed/],
+    [JSON.stringify({ ...beacon, worker: '' }), /worker to be a string of 1/],
   ])('are refused with the field that is wrong: %s', (line, message) => {
     expect(() => decodeBeacon(line)).toThrow(message);
   });

@@ -1,0 +1,27 @@
+import type { NatsOptions } from '../events/options.js';
+import type { FleetFlag, FleetValues } from './fleet-flags.js';
+
+export const NATS_FLAG: FleetFlag = {
+  flag: '--nats-server',
+  placeholder: 'URL,URL',
+  kind: { type: 'list' },
+  meaning: 'NATS, as nats://host:port (off); see docs/events.md for its password',
+  variable: 'NATS_SERVER',
+};
+
+export const BEACONS_FLAG: FleetFlag = {
+  flag: '--beacons',
+  placeholder: 'WAY',
+  kind: { type: 'choice', values: ['both', 'nats'] },
+  meaning: 'with NATS: both, or nats and no connection to each worker (both)',
+};
+
+export function natsServer(values: FleetValues): { events?: NatsOptions } {
+  const servers = values['--nats-server'] as readonly string[] | undefined;
+  return servers === undefined ? {} : { events: { servers } };
+}
+
+export function beaconsWay(values: FleetValues): { beacons?: 'both' | 'nats' } {
+  const beacons = values['--beacons'] as 'both' | 'nats' | undefined;
+  return beacons === undefined ? {} : { beacons };
+}
