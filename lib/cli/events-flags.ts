@@ -5,7 +5,7 @@ export const NATS_FLAG: FleetFlag = {
   flag: '--nats-server',
   placeholder: 'URL,URL',
   kind: { type: 'list' },
-  meaning: 'NATS, as nats://host:port (off); see docs/events.md for its password',
+  meaning: 'NATS at nats://host:port (off); see docs/events.md',
   variable: 'NATS_SERVER',
 };
 
@@ -13,7 +13,7 @@ export const BEACONS_FLAG: FleetFlag = {
   flag: '--beacons',
   placeholder: 'WAY',
   kind: { type: 'choice', values: ['both', 'nats'] },
-  meaning: 'with NATS: both, or nats and no connection to each worker (both)',
+  meaning: 'both, or nats: no connection to each worker (both)',
 };
 
 export function natsServer(values: FleetValues): { events?: NatsOptions } {
