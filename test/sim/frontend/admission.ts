@@ -33,7 +33,7 @@ export interface Admission {
 }
 
 const UNKNOWN = { tokensPerSecond: 0, prefill: { tokensPerSecond: 0, baseMs: 0 } };
-const UNMEASURED: ServedRequest = { token: () => null, end: () => {} };
+const UNMEASURED: ServedRequest = { tokens: () => null, end: () => {} };
 
 export function createAdmission(core: Core): Admission {
   const { world, actor } = core;

@@ -127,7 +127,7 @@ export function createAttempts(
     if (attempt !== undefined) {
       core.find(attempt.ref)?.health.frame(atMs);
       attempt.permit.progress(1);
-      const waitMs = attempt.served.token(atMs);
+      const waitMs = attempt.served.tokens(atMs, 1);
       if (waitMs !== null && !entry.hasToken) entry.place.scheduled(waitMs);
       entry.hasToken = true;
     }
