@@ -18,3 +18,26 @@ test.runIf(hasCompiler)(
     expect(status).toBe(0);
   },
 );
+
+function prove(name: string, options: Record<string, string>): string {
+  const args = Object.entries(options).flatMap(([option, value]) => [`--${option}`, value]);
+  const { stdout, stderr } = spawnSync(process.execPath, ['scripts/proof.mjs', name, ...args], {
+    encoding: 'utf8',
+  });
+  return stdout + stderr;
+}
+
+// Times are left to the whole proofs, on a machine that has nothing else to do.
+test('a frontend at three times its load fails nobody, and tells everybody it refuses when to come back', {
+  timeout: 60_000,
+}, () => {
+  const output = prove('overload', { for: '3', tokens: '16', seed: '5' });
+  expect(output).toMatch(/holds {2}none failed/);
+  expect(output).toMatch(/holds {2}\d+ refused, each with Retry-After/);
+});
+
+test('requests whose clients leave at random moments leave nothing behind', { timeout: 60_000 }, () => {
+  const output = prove('cancels', { requests: '600', clients: '30', seed: '3' });
+  for (const what of ['gauges', 'running and waiting', 'none failed', 'every engine was told'])
+    expect(output).toContain(`holds  ${what}`);
+});

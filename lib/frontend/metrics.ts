@@ -13,6 +13,8 @@ export interface FrontendMetrics {
   ejected(): void;
   tokens(count: number): void;
   rejected(reason: string): void;
+  /** From the last byte of a request to the end of its refusal, where it was refused at once. */
+  refusedAfter(seconds: number): void;
   ended(outcome: string, seconds: number): void;
   firstToken(seconds: number): void;
   readonly tenant: TenantMetrics;
@@ -21,6 +23,7 @@ export interface FrontendMetrics {
 }
 
 const DURATIONS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const REFUSALS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1];
 const FIRST_TOKENS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 export function createFrontendMetrics(read: {
@@ -46,6 +49,12 @@ export function createFrontendMetrics(read: {
     name: `${PREFIX}request_duration_seconds`,
     help: 'Time from a request to the end of its answer.',
     buckets: DURATIONS,
+    registers,
+  });
+  const refusals = new Histogram({
+    name: `${PREFIX}rejection_duration_seconds`,
+    help: 'Time from the last byte of a request to the end of its refusal, where it was refused at once.',
+    buckets: REFUSALS,
     registers,
   });
   const firstTokens = new Histogram({
@@ -89,6 +98,7 @@ export function createFrontendMetrics(read: {
     ejected: () => ejections.inc(),
     tokens: (count) => tokens.inc(count),
     rejected: (reason) => rejections.inc({ reason }),
+    refusedAfter: (seconds) => refusals.observe(seconds),
     ended(outcome, seconds) {
       requests.inc({ outcome });
       durations.observe(seconds);

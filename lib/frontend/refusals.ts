@@ -15,11 +15,18 @@ export interface Refusals {
   /** Requests that have cost workers their lives. */
   readonly quarantine: Quarantine;
   overloaded(message: string): OpenAiError;
-  refuse(response: ServerResponse, reason: string, error: OpenAiError, seconds: number): void;
+  /** @param readMs when the request had been read; null: it has waited since, as it was meant to */
+  refuse(
+    response: ServerResponse,
+    reason: string,
+    error: OpenAiError,
+    seconds: number,
+    readMs: number | null,
+  ): void;
   /** True: nobody could or should serve it, and it has been answered. */
-  isRefused(model: string | null, hash: string, response: ServerResponse): boolean;
+  isRefused(model: string | null, hash: () => string, readMs: number, response: ServerResponse): boolean;
   /** Null: to come back later helps nothing. */
-  retryAfterSeconds(outcome: Outcome | 'poison', hash: string): number | null;
+  retryAfterSeconds(outcome: Outcome | 'poison', hash: () => string): number | null;
 }
 
 export function createRefusals({
@@ -35,8 +42,15 @@ export function createRefusals({
 }): Refusals {
   const quarantine = createQuarantine();
 
-  function refuse(response: ServerResponse, reason: string, error: OpenAiError, seconds: number): void {
+  function refuse(
+    response: ServerResponse,
+    reason: string,
+    error: OpenAiError,
+    seconds: number,
+    readMs: number | null,
+  ): void {
     metrics.rejected(reason);
+    if (readMs !== null) response.once('finish', () => metrics.refusedAfter((monoMs() - readMs) / 1000));
     sendError(response, error, { 'Retry-After': String(seconds) });
   }
 
@@ -50,11 +64,12 @@ export function createRefusals({
       message,
       code: 'overloaded',
     }),
-    isRefused(model, hash, response) {
-      const leftMs = quarantine.leftMs(hash, monoMs());
+    isRefused(model, hash, readMs, response) {
+      // Nearly always empty, and the hash of a long prompt takes longer than a refusal may.
+      const leftMs = quarantine.size === 0 ? 0 : quarantine.leftMs(hash(), monoMs());
       if (leftMs > 0) {
         const error = outcomeError('poison', 'two workers were lost to this request');
-        refuse(response, 'poison', error, Math.ceil(leftMs / 1000));
+        refuse(response, 'poison', error, Math.ceil(leftMs / 1000), readMs);
         return true;
       }
       const models = pool.models();
@@ -67,7 +82,7 @@ export function createRefusals({
     },
     retryAfterSeconds(outcome, hash) {
       if (outcome === 'overloaded') return gate.retryAfterSeconds();
-      if (outcome === 'poison') return Math.max(1, Math.ceil(quarantine.leftMs(hash, monoMs()) / 1000));
+      if (outcome === 'poison') return Math.max(1, Math.ceil(quarantine.leftMs(hash(), monoMs()) / 1000));
       return outcome === 'draining' || outcome === 'shutdown' || outcome === 'no_workers' ? 1 : null;
     },
   };

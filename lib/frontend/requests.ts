@@ -6,6 +6,7 @@ import type { ClientEvent } from '../fleet/logical-request.js';
 import { createRetryBudget } from '../fleet/retry-budget.js';
 import type { Outcome } from '../fleet/types.js';
 import { monoMs } from '../native/clock.js';
+import type { JsonBody } from '../worker/http-body.js';
 import type { OpenAiError } from '../worker/openai.js';
 import { createClientWriter, outcomeError } from './client-writer.js';
 import type { Entry, Gate } from './gate.js';
@@ -24,15 +25,14 @@ export interface RequestPorts {
   log(fields: object, message: string): void;
 }
 
+/** What was asked for beside the body, and what of the body counts. */
+export type SentTerms = RequestTerms & Pick<JsonBody, 'bytes' | 'readMs'>;
+
 export interface Requests {
   readonly inFlight: number;
   readonly migrations: Readonly<Record<string, number>>;
   isDraining: boolean;
-  run(
-    request: StreamRequest,
-    terms: RequestTerms & { readonly bytes: number },
-    response: ServerResponse,
-  ): void;
+  run(request: StreamRequest, terms: SentTerms, response: ServerResponse): void;
   each(tell: (stream: RunningStream) => void): void;
   /** Call it several times a second. */
   tick(nowMs: number): void;
@@ -67,17 +67,13 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
   const refusals = createRefusals({ pool, gate, metrics, overloadStatus: options.overloadStatus ?? 503 });
   const { quarantine } = refusals;
 
-  function run(
-    given: StreamRequest,
-    terms: RequestTerms & { readonly bytes: number },
-    response: ServerResponse,
-  ): void {
-    const hash = hashOf(given);
+  function run(given: StreamRequest, terms: SentTerms, response: ServerResponse): void {
+    const hash = (): string => hashOf(given);
     if (isDraining) {
-      refusals.refuse(response, 'draining', RETRY_LATER, 1);
+      refusals.refuse(response, 'draining', RETRY_LATER, 1, terms.readMs);
       return;
     }
-    if (refusals.isRefused(given.request.model, hash, response)) return;
+    if (refusals.isRefused(given.request.model, hash, terms.readMs, response)) return;
     // Wherever it moves, the same model answers it.
     const model = given.request.model ?? pool.models()[0] ?? null;
     const request = { ...given.request, model };
@@ -168,7 +164,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
             metrics.migrated(outcome);
           },
           onPoison(workers) {
-            quarantine.add(hash, monoMs());
+            quarantine.add(hash(), monoMs());
             for (const ref of workers) pool.forgive(ref);
             log({ request: id }, 'poison request');
           },
@@ -184,7 +180,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
       const error = isItsOwn
         ? outcomeError('deadline', 'the deadline of the request has passed while it waited')
         : refusals.overloaded(`the service is overloaded (${reason}), retry in ${seconds} s`);
-      refusals.refuse(response, reason, error, seconds);
+      refusals.refuse(response, reason, error, seconds, entry === null ? terms.readMs : null);
       end(isItsOwn ? 'deadline' : 'rejected');
     }
 

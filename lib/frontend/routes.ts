@@ -86,11 +86,11 @@ export function createRoutes(ports: RoutePorts): Routes {
       throw new BodyError(413, `the body is larger than ${maxBodyBytes} bytes`);
     // Who waits to be asked for the body has not sent one that is refused.
     if (headers.expect !== undefined) response.writeContinue();
-    const { value, bytes } = await readJson(request, maxBodyBytes);
+    const { value, bytes, readMs } = await readJson(request, maxBodyBytes);
     const parsed = parseCompletion(value, isChat);
     refuseWorkerFields(parsed);
     const given = { id: requestIdOf(headers, MAX_ID), request: parsed, traceparent: traceparentOf(headers) };
-    requests.run({ ...given, deadlineMs: terms.deadlineMs }, { ...terms, bytes }, response);
+    requests.run({ ...given, deadlineMs: terms.deadlineMs }, { ...terms, bytes, readMs }, response);
   }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {

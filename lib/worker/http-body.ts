@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { monoMs } from '../native/clock.js';
 import { errorBody, type OpenAiError } from './openai.js';
 
 export class BodyError extends Error {
@@ -14,6 +15,8 @@ export interface JsonBody {
   readonly value: unknown;
   /** As received: a chunked body says nothing of its size beforehand. */
   readonly bytes: number;
+  /** When its last byte had been read; CLOCK_MONOTONIC. */
+  readonly readMs: number;
 }
 
 /** @throws BodyError 400 for what is not JSON, 413 above `maxBytes` */
@@ -29,8 +32,9 @@ export function readJson(request: IncomingMessage, maxBytes: number): Promise<Js
       } else chunks.push(chunk);
     });
     request.on('end', () => {
+      const readMs = monoMs();
       try {
-        resolve({ value: JSON.parse(Buffer.concat(chunks).toString('utf8')), bytes: size });
+        resolve({ value: JSON.parse(Buffer.concat(chunks).toString('utf8')), bytes: size, readMs });
       } catch (error) {
         reject(new BodyError(400, `the body is not JSON: ${(error as Error).message}`));
       }
