@@ -3,11 +3,12 @@
  * belong to a generation of a worker's record: what began before an ejection says nothing about the time after it.
  * See docs/fleet/ejector.md.
  */
-import { createRecord, type EjectorOptions, type Record, settings } from './ejector-record.js';
+import { createRecord, type Record } from './ejector-record.js';
+import { type EjectorOptions, settings } from './ejector-settings.js';
 import { outcomeClass } from './migratable.js';
 import type { Outcome, WorkerRef } from './types.js';
 
-export type { EjectorOptions } from './ejector-record.js';
+export type { EjectorOptions } from './ejector-settings.js';
 
 /** Returned by `permit`, handed back with the outcome. */
 export type Generation = number;

@@ -2,11 +2,11 @@
  * Who is served, who waits and who is refused, in front of a pool of workers. Mutable; times and random numbers come with
  * the events. See docs/fleet/admission.md.
  */
-import { initialLimit, stepLimit } from './adaptive-limit.js';
 import { createCodel } from './codel.js';
 import { createFairQueue, type Waiting } from './fair-queue.js';
-import { expectedFirstTokenMs } from './feasibility.js';
 import { createInFlight } from './in-flight.js';
+import { createLateness } from './lateness.js';
+import { createLimiter } from './limiter.js';
 import { createPromotion } from './promotion.js';
 import { retryAfterSeconds } from './retry-after.js';
 import {
@@ -21,26 +21,20 @@ import {
 
 export * from './types.js';
 
-const SECOND_MS = 1000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdmission {
   const { classes = DEFAULT_CLASSES, maxTokens = NEVER, maxConcurrent = NEVER } = options;
   const maxQueueBytes = options.maxQueueBytes ?? 64 * 1024 * 1024;
-  const isFeasibilityOn = options.feasibility === true;
   const queue = createFairQueue(classes.length);
   const promotion = createPromotion(classes, queue);
   const running = createInFlight(classes.length);
   const codel = options.codel === undefined ? null : createCodel(options.codel);
   const levels = new Map(classes.map(({ name }, level) => [name, level]));
   const otherLevel = levels.get('default') ?? classes.length - 1;
-  let limit = options.adaptive === undefined ? null : initialLimit(options.adaptive);
-  let nextStepMs = NEVER;
+  const limiter = createLimiter(options.adaptive === undefined ? maxTokens : options.adaptive);
   /** Admitted in this step; the room was told before it. */
   let admittedTokens = 0;
-  let waits: number[] = [];
-
-  const limitTokens = (): number => limit?.tokens ?? maxTokens;
 
   /** Whatever its size, one request alone has room: it would never be served otherwise. */
   function fits({ level, tokens }: Waiting, room: PoolRoom): boolean {
@@ -50,7 +44,7 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
     let reserved = 0;
     for (let above = 0; above < level; above += 1)
       reserved += Math.max(0, (classes[above]?.reservedTokens ?? 0) - running.tokensOf(above));
-    return running.tokens + tokens + reserved <= limitTokens();
+    return running.tokens + tokens + reserved <= limiter.tokens;
   }
 
   function isOverloaded(atMs: number): boolean {
@@ -60,6 +54,9 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
       sinceMs = Math.min(sinceMs, queue.oldest(level)?.sinceMs ?? atMs);
     return codel.isOverloaded(atMs, atMs - sinceMs);
   }
+
+  const lateness =
+    options.feasibility === true ? createLateness({ queue, running, limiter, isOverloaded }) : null;
 
   function admit({ id, sinceMs }: Waiting, atMs: number, out: PoolAdmissionEffect[]): void {
     const waiting = queue.admit(id);
@@ -73,7 +70,7 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
   function reject(waiting: Waiting, reason: RejectReason, room: PoolRoom, out: PoolAdmissionEffect[]): void {
     queue.remove(waiting.id);
     const ahead = queue.tokens + running.tokens;
-    const seconds = retryAfterSeconds(ahead, limitTokens(), room.tokensPerSecond, waiting.random);
+    const seconds = retryAfterSeconds(ahead, limiter.tokens, room.tokensPerSecond, waiting.random);
     out.push({ type: 'reject', id: waiting.id, reason, retryAfterSeconds: seconds });
   }
 
@@ -98,31 +95,9 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
     return null;
   }
 
-  /** Would be too late even if it began now. */
-  function isLate({ prefillTokens, deadlineMs }: Waiting, atMs: number, room: PoolRoom): boolean {
-    if (!isFeasibilityOn || deadlineMs === NEVER) return false;
-    return atMs + expectedFirstTokenMs(room.prefill, running.prefillTokens, prefillTokens) > deadlineMs;
-  }
-
-  /** Will be too late behind those that are ahead: for their prefill, or for the tokens that must be served before. */
-  function willBeLate(waiting: Waiting, atMs: number, room: PoolRoom): boolean {
-    const { tenant, level, prefillTokens, tokens, deadlineMs } = waiting;
-    if (!isFeasibilityOn || deadlineMs === NEVER) return false;
-    const ahead = queue.ahead(tenant, level, isOverloaded(atMs));
-    // It is in the queue itself, and so among those ahead unless the newest is first.
-    const own = isOverloaded(atMs) ? tokens : 0;
-    const excess = running.tokens + ahead.tokens + own - limitTokens();
-    const drainMs = room.tokensPerSecond > 0 ? (Math.max(0, excess) / room.tokensPerSecond) * SECOND_MS : 0;
-    const prefillAhead =
-      running.prefillTokens + Math.max(0, ahead.prefillTokens - (own > 0 ? 0 : prefillTokens));
-    const prefillMs = expectedFirstTokenMs(room.prefill, prefillAhead, prefillTokens);
-    const ownMs = expectedFirstTokenMs(room.prefill, 0, prefillTokens);
-    return atMs + Math.max(prefillMs, drainMs + ownMs) > deadlineMs;
-  }
-
   function serve(atMs: number, room: PoolRoom, out: PoolAdmissionEffect[]): PoolAdmissionEffect[] {
     admittedTokens = 0;
-    adapt(atMs, room);
+    limiter.adapt(atMs, running.tokens, room.interTokenMs);
     expire(atMs, room, out);
     const newestFirst = isOverloaded(atMs);
     for (;;) {
@@ -131,7 +106,7 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
       // One that has no room yet holds up all others, or it would never have; but not those with tokens of their own.
       const waiting = isPromoted ? promoted : next(room, newestFirst, promoted !== null);
       if (waiting === null) break;
-      if (isLate(waiting, atMs, room)) reject(waiting, 'infeasible', room, out);
+      if (lateness?.isLate(waiting, atMs, room) === true) reject(waiting, 'infeasible', room, out);
       else {
         admit(waiting, atMs, out);
         promotion.served(isPromoted);
@@ -152,20 +127,6 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
         reject(late, 'overload', room, out);
   }
 
-  function adapt(atMs: number, room: PoolRoom): void {
-    const isFirst = nextStepMs === NEVER;
-    if (!isFirst && atMs < nextStepMs) return;
-    nextStepMs = atMs + SECOND_MS;
-    if (limit === null || isFirst) return;
-    waits.sort((a, b) => a - b);
-    limit = stepLimit(limit, {
-      waitMs: waits[Math.floor(waits.length / 2)] ?? Number.NaN,
-      interTokenMs: room.interTokenMs ?? Number.NaN,
-      inFlightTokens: running.tokens,
-    });
-    waits = [];
-  }
-
   function waitingOf(arrival: Arrival): Waiting {
     const { atMs, id, tenant, promptTokens, bytes, deadlineMs, random } = arrival;
     const level = levels.get(arrival.priority) ?? otherLevel;
@@ -177,7 +138,7 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
   }
 
   function refusal(waiting: Waiting, room: PoolRoom): RejectReason | null {
-    if (willBeLate(waiting, waiting.sinceMs, room)) return 'infeasible';
+    if (lateness?.willBeLate(waiting, waiting.sinceMs, room) === true) return 'infeasible';
     if (queue.lengthOf(waiting.level) > (classes[waiting.level]?.maxQueue ?? 0)) return 'queue_full';
     // A request larger than the whole queue may still wait where nothing else does.
     return queue.length > 1 && queue.bytes > maxQueueBytes ? 'queue_bytes' : null;
@@ -191,7 +152,7 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
       return running.tokens;
     },
     get limitTokens() {
-      return limitTokens();
+      return limiter.tokens;
     },
     get queued() {
       return queue.length;
@@ -212,7 +173,7 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
       return out;
     },
     scheduled(_id, waitMs) {
-      if (limit !== null) waits.push(waitMs);
+      limiter.waited(waitMs);
     },
     progress(id, tokens) {
       const tenant = running.progress(id, tokens);
@@ -227,7 +188,7 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
     abandon: (id, atMs, room) => (queue.remove(id) === null ? [] : serve(atMs, room, [])),
     tick: (atMs, room) => serve(atMs, room, []),
     nextTimerMs: () => {
-      const stepMs = limit !== null || (codel !== null && queue.length > 0) ? nextStepMs : NEVER;
+      const stepMs = limiter.isAdaptive || (codel !== null && queue.length > 0) ? limiter.nextStepMs : NEVER;
       return Math.min(stepMs, queue.nextToExpire()?.untilMs ?? NEVER);
     },
   };

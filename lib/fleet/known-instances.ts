@@ -1,0 +1,105 @@
+/** Which instances a cache knows, which of them the store has lost, and for how long that is doubted. */
+import type { CacheEffect, Instance, InstanceCacheOptions, StoredInstance } from './instance-cache-types.js';
+import { lifeOf } from './worker-ref.js';
+
+export interface KnownInstances {
+  keys(): string[];
+  has(key: string): boolean;
+  instances(): readonly Instance[];
+  /** @param isList a list is the truth, whatever another history said of the key before */
+  put(item: StoredInstance, isList: boolean, out: CacheEffect[]): void;
+  /** These are not in the store: those that leave or do not work go at once, the others are doubted to be gone. */
+  miss(keys: readonly string[], atMs: number, out: CacheEffect[]): void;
+  /** Only what a list has just confirmed to be missing, and only after its time. */
+  removeOverdue(atMs: number, out: CacheEffect[]): void;
+  /** Nobody could come back in the meantime, so that the time of those that are missing begins anew. */
+  hearAgain(atMs: number): void;
+  /** The data was lost or restored. Workers need a moment to register again, and old revisions mean nothing. */
+  beginAnew(atMs: number): void;
+  /** When a list should look after what is missing: who does not work any more by then goes. Infinity: nothing is. */
+  confirmAtMs(atMs: number): number;
+}
+
+interface Known extends StoredInstance {
+  /** Missing in the store since; null: it is there. */
+  readonly missingSinceMs: number | null;
+}
+
+/** Incarnations that another one of the same worker has replaced; a straggler's write does not bring them back. */
+const MAX_REPLACED = 10_000;
+
+export function createKnownInstances({
+  isHealthy,
+  ttlMs,
+  doubtMs,
+}: Required<Pick<InstanceCacheOptions, 'isHealthy' | 'ttlMs' | 'doubtMs'>>): KnownInstances {
+  const known = new Map<string, Known>();
+  const replaced = new Set<string>();
+  /** Until then nothing that works is removed. */
+  let holdUntilMs = Number.NEGATIVE_INFINITY;
+
+  function remove(key: string, out: CacheEffect[]): void {
+    const gone = known.get(key);
+    if (gone === undefined) return;
+    known.delete(key);
+    out.push({ type: 'removed', instance: gone.instance });
+  }
+
+  return {
+    keys: () => [...known.keys()],
+    has: (key) => known.has(key),
+    instances: () => [...known.values()].map(({ instance }) => instance),
+    put(item, isList, out) {
+      const { key, instance } = item;
+      if (replaced.has(lifeOf(instance.ref))) return;
+      const before = known.get(key);
+      if (!isList && before !== undefined && before.revision > item.revision) return;
+      known.set(key, { ...item, missingSinceMs: null });
+      if (before === undefined) {
+        out.push({ type: 'added', instance });
+        return;
+      }
+      if (before.instance.ref.incarnation !== instance.ref.incarnation) {
+        replaced.add(lifeOf(before.instance.ref));
+        const [oldest] = replaced;
+        if (replaced.size > MAX_REPLACED && oldest !== undefined) replaced.delete(oldest);
+        out.push({ type: 'removed', instance: before.instance }, { type: 'added', instance });
+      } else if (before.revision !== item.revision) out.push({ type: 'changed', instance });
+    },
+    miss(keys, atMs, out) {
+      const doubted = keys.filter((key) => {
+        const entry = known.get(key);
+        return entry?.instance.state === 'serving' && isHealthy(entry.instance.ref, atMs);
+      });
+      const total = known.size;
+      for (const key of keys) if (!doubted.includes(key)) remove(key, out);
+      const fresh = doubted.filter((key) => known.get(key)?.missingSinceMs === null);
+      if (fresh.length >= 2 && fresh.length > total / 2) {
+        holdUntilMs = Math.max(holdUntilMs, atMs + ttlMs);
+        out.push({ type: 'mass_removal', missing: fresh.length, known: total });
+      }
+      for (const key of fresh) {
+        const entry = known.get(key);
+        if (entry !== undefined) known.set(key, { ...entry, missingSinceMs: atMs });
+      }
+    },
+    removeOverdue(atMs, out) {
+      if (atMs < holdUntilMs) return;
+      for (const [key, { missingSinceMs }] of known)
+        if (missingSinceMs !== null && atMs - missingSinceMs >= doubtMs) remove(key, out);
+    },
+    hearAgain(atMs) {
+      for (const [key, entry] of known)
+        if (entry.missingSinceMs !== null) known.set(key, { ...entry, missingSinceMs: atMs });
+    },
+    beginAnew(atMs) {
+      holdUntilMs = Math.max(holdUntilMs, atMs + ttlMs);
+      for (const [key, entry] of known) known.set(key, { ...entry, revision: -1 });
+    },
+    confirmAtMs(atMs) {
+      for (const { missingSinceMs } of known.values())
+        if (missingSinceMs !== null) return Math.max(atMs + ttlMs, holdUntilMs);
+      return Number.POSITIVE_INFINITY;
+    },
+  };
+}
