@@ -19,6 +19,7 @@ import { createTermsReader } from './terms.js';
 import { startTicker } from './ticker.js';
 import { validateFrontend } from './validate.js';
 import { createWorkerHttp } from './worker-http.js';
+import { parseWorkerUrl } from './worker-url.js';
 
 export type { Frontend, FrontendOptions } from './options.js';
 
@@ -38,6 +39,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   show.now();
 
   const given = options.workers ?? [];
+  const isForeign = given.some((url) => (parseWorkerUrl(url)?.engine ?? null) !== null);
   const workerHttp = createWorkerHttp(options);
   const api = openFrontendApi(options, () => routes, workerHttp);
   const { admission = {} } = options;
@@ -104,6 +106,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     metrics,
     requests,
     maxBodyBytes,
+    isForeign,
     busyThreshold:
       options.adminToken === undefined
         ? null

@@ -5,10 +5,14 @@ import { createWorkerHealth, type WorkerCondition, type WorkerHealth } from '../
 import { monoMs } from '../native/clock.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
 import { type BeaconReader, type RestOptions, readBeacons } from './beacon-reader.js';
+import { FOREIGN_HEALTH, readForeign } from './foreign-reader.js';
 import type { WorkerProblem } from './problem.js';
+import { type ForeignEngine, parseWorkerUrl } from './worker-url.js';
 
 export interface Member {
   readonly url: string;
+  /** Null: a worker of this package. */
+  readonly engine: ForeignEngine | null;
   readonly http: Dispatcher;
   readonly reader: BeaconReader;
   /** Why it cannot be used although it is there. */
@@ -45,24 +49,26 @@ export function createMember(
   },
   rest?: RestOptions,
 ): Member {
+  const { engine, origin } = parseWorkerUrl(url) ?? { engine: null, origin: url };
+  const heard = {
+    beacon: (beacon: WorkerBeacon) => on.beacon(member, beacon),
+    lost: (error: Error, refused: boolean) => on.lost(member, error, refused),
+    unheard: () => member.health.frame(monoMs()),
+  };
   const member: Member = {
     url,
+    engine,
     http,
-    reader: readBeacons(
-      http,
-      {
-        beacon: (beacon) => on.beacon(member, beacon),
-        lost: (error, refused) => on.lost(member, error, refused),
-        unheard: () => member.health.frame(monoMs()),
-      },
-      rest,
-    ),
+    reader:
+      engine === null
+        ? readBeacons(http, heard, rest)
+        : readForeign(http, { engine, name: new URL(origin).host }, heard),
     problem: null,
     lastError: '',
     ref: null,
     beacon: null,
     isGone: true,
-    health: createWorkerHealth(atMs),
+    health: newHealth(engine, atMs),
     condition: 'alive',
     isNameless: false,
     tokenMs: 50,
@@ -71,6 +77,11 @@ export function createMember(
     reservations: 0,
   };
   return member;
+}
+
+/** Of a life of the worker that begins. */
+export function newHealth(engine: ForeignEngine | null, atMs: number): WorkerHealth {
+  return createWorkerHealth(atMs, engine === null ? {} : FOREIGN_HEALTH);
 }
 
 /** Whether it takes new requests. */

@@ -9,7 +9,7 @@ import type { MemberView } from './member-view.js';
 export interface FrontendMetrics {
   readonly contentType: string;
   text(): Promise<string>;
-  migrated(outcome: string): void;
+  migrated(outcome: string, mode: string): void;
   ejected(): void;
   tokens(count: number): void;
   rejected(reason: string): void;
@@ -38,8 +38,9 @@ export function createFrontendMetrics(read: {
   const registers = [registry];
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name: PREFIX + name, help, labelNames, registers });
-  const migrations = counter('migrations_total', 'Choices that went on at another worker, by why.', [
+  const migrations = counter('migrations_total', 'Choices that went on at another worker, by why and how.', [
     'outcome',
+    'mode',
   ]);
   const ejections = counter('worker_ejections_total', 'Workers that were taken out of the choice.');
   const tokens = counter('tokens_total', 'Tokens that workers have sent.');
@@ -94,7 +95,7 @@ export function createFrontendMetrics(read: {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
-    migrated: (outcome) => migrations.inc({ outcome }),
+    migrated: (outcome, mode) => migrations.inc({ outcome, mode }),
     ejected: () => ejections.inc(),
     tokens: (count) => tokens.inc(count),
     rejected: (reason) => rejections.inc({ reason }),

@@ -9,6 +9,7 @@ import type { RestOptions } from './beacon-reader.js';
 import type { MemberView } from './member-view.js';
 import type { WorkerProblem } from './problem.js';
 import type { WorkerHttp } from './worker-http.js';
+import type { ForeignEngine } from './worker-url.js';
 
 export interface PoolPorts {
   readonly workerHttp: WorkerHttp;
@@ -38,6 +39,8 @@ export interface Reservation {
   readonly ref: WorkerRef;
   readonly http: Dispatcher;
   readonly patience: Patience;
+  /** Null: a worker of this package. */
+  readonly engine: ForeignEngine | null;
   /** Tokens came, all at once. */
   tokens(atMs: number, count: number): void;
   /** What breaks off at a worker that drains was to be expected. */

@@ -4,10 +4,9 @@ import { createEjector } from '../fleet/ejector.js';
 import { createLoadView } from '../fleet/load-view.js';
 import { type RoutableWorker, route } from '../fleet/router.js';
 import type { WorkerRef } from '../fleet/types.js';
-import { createWorkerHealth } from '../fleet/worker-health.js';
 import { isNewer, type WorkerBeacon } from '../wire/beacon.js';
 import { createBusyModels } from './busy-models.js';
-import { closeMember, createMember, isOpen, type Member } from './member.js';
+import { closeMember, createMember, isOpen, type Member, newHealth } from './member.js';
 import type { MemberView } from './member-view.js';
 import type { PoolPorts, Reservation, WorkerPool } from './pool-types.js';
 import { PROBLEM_TEXTS, problemOf, type WorkerProblem } from './problem.js';
@@ -93,7 +92,7 @@ export function createWorkerPool(
       }
       member.ref = { worker, incarnation };
       named.set(worker, member);
-      member.health = createWorkerHealth(atMs);
+      member.health = newHealth(member.engine, atMs);
       member.condition = 'alive';
       ejector.add(member.ref, atMs);
       log({ worker, url: member.url, model: beacon.model }, 'worker found');

@@ -9,8 +9,10 @@ import { monoMs } from '../native/clock.js';
 import type { JsonBody } from '../worker/http-body.js';
 import type { OpenAiError } from '../worker/openai.js';
 import { createClientWriter, outcomeError } from './client-writer.js';
+import type { MigrationMode } from './foreign-log.js';
 import type { Entry, Gate } from './gate.js';
 import type { FrontendMetrics } from './metrics.js';
+import { runOpaque } from './opaque.js';
 import type { FrontendOptions } from './options.js';
 import type { WorkerPool } from './pool.js';
 import { createRefusals } from './refusals.js';
@@ -46,6 +48,9 @@ interface Running {
   readonly stream: RunningStream | null;
   cut(): void;
 }
+
+/** `token`, `text` or `none`: see docs/migration.md. */
+const MIGRATION_HEADER = 'X-Migration-Mode';
 
 const RETRY_LATER: OpenAiError = {
   status: 503,
@@ -126,9 +131,16 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
 
     function client(event: ClientEvent, message: string): void {
       if (hasEnded) return;
+      if (!response.headersSent) response.setHeader(MIGRATION_HEADER, migrationMode());
       writer.write(event, message);
       if (event.type === 'end') end('success');
       else if (event.type === 'error') end(event.outcome);
+    }
+
+    /** How it goes on if its worker is lost. */
+    function migrationMode(): string {
+      if (options.migration?.migrationLimit === 0 || request.stateful !== null) return 'none';
+      return stream?.mode ?? 'token';
     }
 
     function token(): void {
@@ -149,6 +161,11 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
     }
 
     function start(): void {
+      if (request.opaque !== null) {
+        const ended = (outcome: string): void => end(outcome === 'invalid' ? 'success' : outcome);
+        stream = runOpaque({ ...given, request }, { pool, response, log, ended });
+        return;
+      }
       stream = runStream(
         { ...given, request },
         {
@@ -159,9 +176,9 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
           now: monoMs,
           random: Math.random,
           log,
-          onMigrated(outcome: Outcome) {
+          onMigrated(outcome: Outcome, mode: MigrationMode) {
             migrations[outcome] = (migrations[outcome] ?? 0) + 1;
-            metrics.migrated(outcome);
+            metrics.migrated(outcome, mode);
           },
           onPoison(workers) {
             quarantine.add(hash(), monoMs());

@@ -7,6 +7,9 @@ import type { WorkerProblem } from './problem.js';
 const MIN_NEXT_MS = 1000;
 const MAX_NEXT_MS = 10_000;
 const FIRST_MS = 3000;
+/** Servers of others batch long prefills with what they stream, and say nothing meanwhile. */
+const FOREIGN_FIRST_MS = 30_000;
+const FOREIGN_NEXT_MS = 10_000;
 const BREAKS: readonly Outcome[] = ['not_sent', 'connect', 'reset', 'truncated'];
 
 /** @param released called once, after which the reservation holds nothing */
@@ -22,13 +25,17 @@ export function createReservation(
 ): Reservation {
   let isHeld = true;
   let lastTokenMs: number | null = null;
-  const nextMs = Math.min(MAX_NEXT_MS, Math.max(MIN_NEXT_MS, member.tokenMs * 10));
-  const firstMs = Math.max(FIRST_MS, 3 * (member.beacon?.expectedStepMs ?? 0));
+  const { engine } = member;
+  const nextMs =
+    engine === null ? Math.min(MAX_NEXT_MS, Math.max(MIN_NEXT_MS, member.tokenMs * 10)) : FOREIGN_NEXT_MS;
+  const firstMs =
+    engine === null ? Math.max(FIRST_MS, 3 * (member.beacon?.expectedStepMs ?? 0)) : FOREIGN_FIRST_MS;
   member.reservations += 1;
   return {
     ref: permit.ref,
     http: member.http,
     patience: { firstMs, nextMs },
+    engine,
     tokens(atMs, count) {
       permit.progress(count);
       ports.tokens(atMs, count);

@@ -24,6 +24,8 @@ export interface RoutePorts {
   readonly paths?: Partial<FrontendPaths>;
   /** Null: there is no `/busy_threshold`. */
   readonly busyThreshold: Methods | null;
+  /** The workers are servers of others. */
+  readonly isForeign: boolean;
   models(): readonly string[];
   termsOf: ReturnType<typeof createTermsReader>;
 }
@@ -41,7 +43,7 @@ export interface Routes {
 }
 
 export function createRoutes(ports: RoutePorts): Routes {
-  const { documented, metrics, requests, maxBodyBytes } = ports;
+  const { documented, metrics, requests, maxBodyBytes, isForeign } = ports;
   const paths: FrontendPaths = { ...FRONTEND_PATHS, ...ports.paths };
   const models = createModelList(ports.models);
   const table = new Map<string, Methods>([
@@ -87,7 +89,7 @@ export function createRoutes(ports: RoutePorts): Routes {
     // Who waits to be asked for the body has not sent one that is refused.
     if (headers.expect !== undefined) response.writeContinue();
     const { value, bytes, readMs } = await readJson(request, maxBodyBytes);
-    const parsed = parseCompletion(value, isChat);
+    const parsed = parseCompletion(value, isChat, isForeign);
     refuseWorkerFields(parsed);
     const given = { id: requestIdOf(headers, MAX_ID), request: parsed, traceparent: traceparentOf(headers) };
     requests.run({ ...given, deadlineMs: terms.deadlineMs }, { ...terms, bytes, readMs }, response);

@@ -9,8 +9,11 @@ import type { MigrationLimits, Withdraw } from '../fleet/migrator-types.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
 import { isSame } from '../fleet/worker-ref.js';
 import type { CompletionRequest } from '../worker/request.js';
-import { type Attempt, startAttempt } from './attempt.js';
+import { type Attempt, type AttemptPorts, type AttemptRequest, startAttempt } from './attempt.js';
+import { createForeignLog, type MigrationMode } from './foreign-log.js';
+import { startOpenAiAttempt } from './openai-attempt.js';
 import type { Reservation, WorkerPool } from './pool.js';
+import type { ForeignEngine } from './worker-url.js';
 
 export interface StreamPorts {
   readonly pool: WorkerPool;
@@ -20,7 +23,7 @@ export interface StreamPorts {
   now(): number;
   random(): number;
   log(fields: object, message: string): void;
-  onMigrated(outcome: Outcome): void;
+  onMigrated(outcome: Outcome, mode: MigrationMode): void;
   onPoison(workers: readonly WorkerRef[]): void;
   onToken(): void;
   /** All that has come at once has been dealt with; by then the stream may have ended. */
@@ -32,6 +35,8 @@ export interface StreamPorts {
 export interface RunningStream {
   readonly id: string;
   readonly usage: Usage;
+  /** How it moves, as far as is known by now. */
+  readonly mode: MigrationMode;
   nextTimerMs(): number;
   tick(): void;
   suspect(ref: WorkerRef): void;
@@ -88,7 +93,7 @@ export function runStream(
       promptTokens,
       maxTokens: request.maxTokens,
       endTokens: [],
-      isReplayable: true,
+      isReplayable: request.stateful === null,
       deadlineMs: deadlineMs ?? null,
     },
     choices: request.choices,
@@ -100,6 +105,8 @@ export function runStream(
   let prompt = request.prompt;
   let toldTokens: number | null = null;
   let lastMessage = '';
+  /** What is known of streams of others' engines, whose log has no ids. */
+  const foreign = createForeignLog(request.choices);
   const running = new Map<string, Running>();
   /** Workers that were picked and not yet dispatched to, by choice. */
   const reserved = new Map<number, Reservation>();
@@ -138,10 +145,11 @@ export function runStream(
               from: effect.from.worker,
               outcome: effect.outcome,
               tokens: logical.tokens(choice).length,
+              mode: foreign.mode(choice),
             },
             'stream moves',
           );
-          ports.onMigrated(effect.outcome);
+          ports.onMigrated(effect.outcome, foreign.mode(choice));
           break;
         case 'poison':
           ports.onPoison(effect.workers);
@@ -160,8 +168,13 @@ export function runStream(
 
   /** The engine's count of the prompt is the right one. */
   function withPrompt(event: ClientEvent): ClientEvent {
-    if ((event.type !== 'end' && event.type !== 'error') || toldTokens === null) return event;
-    return { ...event, usage: { ...event.usage, promptTokens: toldTokens } };
+    if (event.type !== 'end' && event.type !== 'error') return event;
+    const { usage } = event;
+    const completionTokens = usage.completionTokens + foreign.missingTokens;
+    return {
+      ...event,
+      usage: { ...usage, promptTokens: toldTokens ?? usage.promptTokens, completionTokens },
+    };
   }
 
   function pick(choice: number, excluded: readonly WorkerRef[]): void {
@@ -206,64 +219,93 @@ export function runStream(
     }
     const tokens = logical.tokens(choice).length;
     if (epoch > 0) ports.log({ request: id, to: ref.worker, tokens }, 'stream goes on');
-    const attempt = startAttempt(
-      reservation,
-      {
-        id: `${id}-${choice}-${epoch}`,
-        request,
-        prompt,
-        generated: logical.tokens(choice),
-        choice,
-        traceparent,
+    const asked = {
+      id: `${id}-${choice}-${epoch}`,
+      request,
+      prompt,
+      generated: logical.tokens(choice),
+      choice,
+      traceparent,
+    };
+    const told: AttemptPorts = {
+      now,
+      token(atMs, seq, tokenId, bytes) {
+        own.hasToken = true;
+        ports.onToken();
+        take(logical.frame(choice, { atMs, epoch, seq, tokenId, bytes }));
       },
+      frame(atMs, frame) {
+        switch (frame.type) {
+          case 'prompt':
+            toldTokens ??= frame.tokens;
+            if (frame.ids !== null) prompt = frame.ids;
+            take(logical.step(choice, { type: 'progress', atMs, epoch }));
+            break;
+          case 'progress':
+            take(logical.step(choice, { type: 'progress', atMs, epoch }));
+            break;
+          case 'finish':
+            take(
+              logical.step(choice, {
+                type: 'finish',
+                atMs,
+                epoch,
+                reason: frame.reason,
+                length: frame.length,
+              }),
+            );
+            break;
+        }
+      },
+      turn: ports.onTurn,
+      failed({ outcome, message, retryAfterMs }) {
+        lastMessage = message;
+        take(
+          logical.step(choice, {
+            type: 'failed',
+            atMs: now(),
+            epoch,
+            outcome: reservation.explain(outcome),
+            random: random(),
+            ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+          }),
+        );
+      },
+    };
+    const attempt =
+      reservation.engine === null
+        ? startAttempt(reservation, asked, told)
+        : startForeign(choice, reservation, reservation.engine, asked, told);
+    const own: Running = { choice, epoch, reservation, attempt, hasToken: false };
+    running.set(key, own);
+  }
+
+  /** Its tokens are texts too, and its server counts them. */
+  function startForeign(
+    choice: number,
+    reservation: Reservation,
+    engine: ForeignEngine,
+    asked: AttemptRequest,
+    told: AttemptPorts,
+  ): Attempt {
+    const startSeq = asked.generated.length;
+    return startOpenAiAttempt(
+      reservation,
+      engine,
+      { ...asked, text: foreign.text(choice) },
       {
-        now,
+        ...told,
         token(atMs, seq, tokenId, bytes) {
-          own.hasToken = true;
-          ports.onToken();
-          take(logical.frame(choice, { atMs, epoch, seq, tokenId, bytes }));
+          // Behind the log there is no such token yet; anything else the log refuses or has.
+          if (logical.tokens(choice).length === seq) foreign.token(choice, seq, tokenId, bytes);
+          told.token(atMs, seq, tokenId, bytes);
         },
-        frame(atMs, frame) {
-          switch (frame.type) {
-            case 'prompt':
-              toldTokens ??= frame.tokens;
-              if (frame.ids !== null) prompt = frame.ids;
-              take(logical.step(choice, { type: 'progress', atMs, epoch }));
-              break;
-            case 'progress':
-              take(logical.step(choice, { type: 'progress', atMs, epoch }));
-              break;
-            case 'finish':
-              take(
-                logical.step(choice, {
-                  type: 'finish',
-                  atMs,
-                  epoch,
-                  reason: frame.reason,
-                  length: frame.length,
-                }),
-              );
-              break;
-          }
-        },
-        turn: ports.onTurn,
-        failed({ outcome, message, retryAfterMs }) {
-          lastMessage = message;
-          take(
-            logical.step(choice, {
-              type: 'failed',
-              atMs: now(),
-              epoch,
-              outcome: reservation.explain(outcome),
-              random: random(),
-              ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-            }),
-          );
+        usage(usage) {
+          const counted = foreign.usage(choice, usage, startSeq, logical.tokens(choice).length);
+          toldTokens ??= counted;
         },
       },
     );
-    const own: Running = { choice, epoch, reservation, attempt, hasToken: false };
-    running.set(key, own);
   }
 
   const at = (ref: WorkerRef): Running[] =>
@@ -275,6 +317,9 @@ export function runStream(
     id,
     get usage() {
       return logical.usage();
+    },
+    get mode() {
+      return foreign.mode(0);
     },
     nextTimerMs: () =>
       Math.min(logical.nextTimerMs(), ...[...picking.values()].map(({ againMs }) => againMs)),

@@ -4,6 +4,7 @@ import { invalid } from '../config/values.js';
 import { validateAdmission } from './admission-options.js';
 import type { FrontendOptions } from './options.js';
 import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
+import { FOREIGN_ENGINES, parseWorkerUrl } from './worker-url.js';
 
 /** @throws InferenceHealthError ERR_CONFIG_INVALID */
 export function validateFrontend({
@@ -20,11 +21,21 @@ export function validateFrontend({
   if (!Array.isArray(workers)) throw invalid('workers', urls, workers);
   if (discovery === false && workers.length === 0)
     throw invalid('workers', `${urls}, at least one where discovery is off`, workers);
+  const engines = new Set<string>();
   for (const url of workers) {
-    const { protocol, pathname } = parseUrl(url);
-    if ((protocol !== 'http:' && protocol !== 'https:') || pathname !== '/')
-      throw invalid('workers', 'URLs as http://host:port or https://host:port', url);
+    const address = parseWorkerUrl(url);
+    if (address === null)
+      throw invalid(
+        'workers',
+        `URLs as http://host:port or https://host:port, of other servers with ${FOREIGN_ENGINES.map((engine) => `${engine}+`).join(', ')} before it`,
+        url,
+      );
+    engines.add(address.engine ?? '');
   }
+  // What is lost at one could not go on at the other: they do not speak of tokens in the same way.
+  const isForeign = workers.length > 0 && !engines.has('');
+  if (engines.size > 1 || (isForeign && typeof discovery === 'object'))
+    throw invalid('workers', 'workers of one kind, and no discovery beside other servers', workers);
   if (new Set(workers).size < workers.length) throw invalid('workers', 'each URL once', workers);
   if (!Number.isInteger(overloadStatus) || overloadStatus < 400 || overloadStatus > 599)
     throw invalid('overloadStatus', 'an HTTP status from 400 to 599', overloadStatus);
@@ -41,12 +52,4 @@ function validatePaths(paths: Partial<FrontendPaths>): void {
       throw invalid(`paths.${name}`, 'a path that begins with a slash', path);
   if (new Set([...Object.values(all), BUSY_THRESHOLD]).size <= Object.keys(all).length)
     throw invalid('paths', `each path once, and none ${BUSY_THRESHOLD}`, Object.values(all));
-}
-
-function parseUrl(url: string): { readonly protocol: string; readonly pathname: string } {
-  try {
-    return new URL(url);
-  } catch {
-    return { protocol: '', pathname: '' };
-  }
 }

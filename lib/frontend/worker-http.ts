@@ -3,11 +3,12 @@ import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { Logger } from '../config/options.js';
 import { type ClientTls, openTlsFiles } from '../wire/tls-files.js';
 import { createTokens, FLEET_TOKEN, type TokenOptions } from '../wire/tokens.js';
+import { parseWorkerUrl } from './worker-url.js';
 
 const CONNECT_MS = 1000;
 
 export interface WorkerHttp {
-  /** @param url `http://host:port` or `https://host:port` */
+  /** @param url as of a worker: see worker-url.ts */
   open(url: string): Dispatcher;
   close(): void;
 }
@@ -43,7 +44,7 @@ export function createWorkerHttp(
 
   return {
     open: (url) =>
-      new Pool(url, {
+      new Pool(parseWorkerUrl(url)?.origin ?? url, {
         connections: null,
         pipelining: 1,
         // Asked anew for each connection: certificates change.

@@ -1,6 +1,7 @@
 import { isTokenIds } from '../wire/frames.js';
 import { BadRequest } from './bad-request.js';
 import { type ChatMessage, parseMessages, plainChat } from './chat.js';
+import { foreignFields } from './foreign-fields.js';
 import { findUnsupported } from './unsupported.js';
 
 export { BadRequest } from './bad-request.js';
@@ -26,6 +27,14 @@ export interface CompletionRequest {
   readonly generated: readonly number[];
   readonly choice: number;
   readonly isChat: boolean;
+  /** Fields for an engine of somebody else; of no meaning here. */
+  readonly extra: Readonly<Record<string, unknown>>;
+  /** The field for which an answer cannot go on elsewhere once it has begun; null: none. */
+  readonly stateful: string | null;
+  /** The field whose answer is passed on as it comes; null: none. */
+  readonly opaque: string | null;
+  /** Then the whole request. */
+  readonly raw: Readonly<Record<string, unknown>> | null;
 }
 
 const MAX_CHOICES = 128;
@@ -33,12 +42,15 @@ const MAX_STOPS = 16;
 const DEFAULT_MAX_TOKENS = 256;
 const MAX_TOKENS = 1_000_000;
 
-/** @throws BadRequest */
-export function parseCompletion(body: unknown, isChat: boolean): CompletionRequest {
+/**
+ * @param isForeign for an engine of somebody else, which may know fields that ours do not
+ * @throws BadRequest
+ */
+export function parseCompletion(body: unknown, isChat: boolean, isForeign = false): CompletionRequest {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new BadRequest('body', 'a JSON object', body);
   const fields = body as Record<string, unknown>;
-  const unsupported = findUnsupported(fields);
+  const unsupported = isForeign ? null : findUnsupported(fields);
   if (unsupported !== null)
     throw new BadRequest(unsupported.name, unsupported.expected, fields[unsupported.name]);
   const options = fields.stream_options;
@@ -46,10 +58,13 @@ export function parseCompletion(body: unknown, isChat: boolean): CompletionReque
     typeof options === 'object' &&
     options !== null &&
     (options as { include_usage?: unknown }).include_usage === true;
-  const messages = isChat ? parseMessages(fields.messages) : null;
+  const foreign = isForeign ? foreignFields(fields) : NOTHING_FOREIGN;
+  // What is passed on as it comes is for its engine to judge.
+  const messages = isChat && foreign.opaque === null ? parseMessages(fields.messages) : null;
   return {
     model: optional(fields, 'model', 'a string', isString) ?? null,
-    prompt: messages === null ? prompt(fields.prompt) : plainChat(messages),
+    prompt:
+      messages !== null ? plainChat(messages) : isChat ? sizeOf(fields.messages) : prompt(fields.prompt),
     messages,
     maxTokens:
       optional(fields, 'max_completion_tokens', `an integer from 1 to ${MAX_TOKENS}`, isCount(MAX_TOKENS)) ??
@@ -65,7 +80,17 @@ export function parseCompletion(body: unknown, isChat: boolean): CompletionReque
     generated: optional(fields, 'generated', 'an array of token ids', isTokenIds) ?? [],
     choice: optional(fields, 'choice', `an integer below ${MAX_CHOICES}`, isIndex) ?? 0,
     isChat,
+    ...foreign,
   };
+}
+
+const NOTHING_FOREIGN = { extra: {}, stateful: null, opaque: null, raw: null } as const;
+
+/** Stands for a prompt that nobody here reads but for its length and its hash. */
+function sizeOf(messages: unknown): string {
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw new BadRequest('messages', 'a list of at least one message', messages);
+  return JSON.stringify(messages);
 }
 
 /** Unset is absent or null, as clients send it. */

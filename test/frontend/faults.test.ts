@@ -255,7 +255,7 @@ describe.concurrent('a frontend', () => {
       await survives(frontend, ({ child }) => void child.kill('SIGKILL'), workers);
       await post(frontend.url, { prompt: 'x', model: 'evil"label' });
       const text = await (await fetch(`${frontend.url}/metrics`)).text();
-      expect(text).toMatch(/^inference_health_migrations_total\{outcome="reset"\} [1-9]/m);
+      expect(text).toMatch(/^inference_health_migrations_total\{outcome="reset",mode="token"\} [1-9]/m);
       expect(text).toMatch(/^inference_health_requests_total\{outcome="success"\} 12$/m);
       expect(text).toMatch(/^inference_health_rejections_total\{reason="model_not_found"\} 1$/m);
       expect(text).toMatch(/^inference_health_requests_in_flight 0$/m);

@@ -8,6 +8,7 @@ describe('a request for completions', () => {
       ...{ model: null, prompt: 'x', maxTokens: 256, temperature: 1, seed: null, stop: [], choices: 1 },
       ...{ stream: false, includeUsage: false, returnTokenIds: false },
       ...{ generated: [], choice: 0, isChat: false, messages: null },
+      ...{ extra: {}, stateful: null, opaque: null, raw: null },
     });
   });
 
