@@ -3,6 +3,8 @@ export interface EtcdOptions {
   readonly endpoints?: readonly string[];
   /** How long a worker that has crashed stays registered, milliseconds. Default 10 000. */
   readonly leaseTtlMs?: number;
+  /** An engine that has work and makes no step for so long is not kept registered, milliseconds. Default 30 000. */
+  readonly hangMs?: number;
   /** For each call. Default 2000. */
   readonly callTimeoutMs?: number;
   readonly username?: string;

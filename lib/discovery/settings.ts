@@ -12,6 +12,7 @@ import type { EndpointName } from './types.js';
 export interface EtcdSettings {
   readonly endpoints: readonly string[];
   readonly leaseTtlMs: number;
+  readonly hangMs: number;
   readonly callTimeoutMs: number;
   readonly auth: { readonly username: string; readonly password: string } | null;
   /** PEM. */
@@ -44,6 +45,7 @@ const OPTION_KINDS: Readonly<Record<string, Kind>> = {
 const ETCD_KINDS: Readonly<Record<keyof EtcdOptions, Kind>> = {
   endpoints: { type: 'list' },
   leaseTtlMs: { type: 'number', min: 1000, max: 86_400_000 },
+  hangMs: { type: 'number', min: 1000, max: 86_400_000 },
   callTimeoutMs: { type: 'number', min: 10, max: 60_000 },
   username: { type: 'string' },
   password: { type: 'string' },
@@ -94,6 +96,7 @@ export function discoverySettings(options: DiscoveryOptions, environment: Enviro
         endpoints ?? ['http://localhost:2379'],
       ),
       leaseTtlMs: etcd.leaseTtlMs ?? ttlOf(text('ETCD_LEASE_TTL')),
+      hangMs: etcd.hangMs ?? 30_000,
       callTimeoutMs: etcd.callTimeoutMs ?? 2000,
       auth: authOf(
         etcd.username ?? text('ETCD_AUTH_USERNAME'),

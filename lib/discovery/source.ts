@@ -11,6 +11,8 @@ export interface Listing {
   /** Identity of the store's data: another one is another history. */
   readonly store: string;
   readonly revision: number;
+  /** Rises with each leader of the store. */
+  readonly term?: number;
   readonly items: readonly SourceItem[];
 }
 

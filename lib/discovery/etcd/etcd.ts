@@ -73,17 +73,18 @@ export function createEtcdDiscovery(settings: DiscoverySettings, { log }: Discov
         { log, isHealthy, onChange: (set, removed) => view.apply('own', set, removed) },
         options,
       );
+      // Nothing is routed there: what is not registered any more is not there.
+      const theirs = { log, isHealthy: () => false };
       const others = [
         startWatchLoop(
           createRangeSource(client, { prefix: DYNAMO_INSTANCES, decode: read, log }),
-          { log, isHealthy, onChange: (set, removed) => view.apply('dynamo', set, removed) },
+          { ...theirs, onChange: (set, removed) => view.apply('dynamo', set, removed) },
           options,
         ),
         startWatchLoop(
           createRangeSource(client, { prefix: DYNAMO_MODELS, decode: modelRecord, isKeysOnly: true, log }),
           {
-            log,
-            isHealthy,
+            ...theirs,
             onChange(set, removed) {
               const gone = removed.flatMap((key) => models.get(key) ?? []);
               for (const key of removed) models.delete(key);

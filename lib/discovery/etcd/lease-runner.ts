@@ -35,14 +35,19 @@ const LOOK_EVERY = 3;
 
 export function runLease(
   etcd: EtcdClient,
-  given: { readonly records: readonly StoredRecord[]; readonly incarnation: string; readonly ttlMs: number },
+  given: {
+    readonly records: readonly StoredRecord[];
+    readonly incarnation: string;
+    readonly ttlMs: number;
+    readonly hangMs: number;
+  },
   ports: LeasePorts,
 ): LeaseRunner {
-  const { incarnation, ttlMs } = given;
+  const { incarnation, ttlMs, hangMs } = given;
   let { records } = given;
   /** Keys that are to be there no more. */
   const dropped = new Set<string>();
-  let state = initialLease({ ttlMs });
+  let state = initialLease({ ttlMs, hangMs });
   let timer: NodeJS.Timeout | undefined;
   let renewals = 0;
   let trouble = '';

@@ -51,6 +51,7 @@ export function createRangeSource(client: () => Promise<EtcdClient>, options: Ra
     const items: SourceItem[] = [];
     let store = '';
     let revision = 0;
+    let term = 0;
     let from = range.key;
     for (let hasMore = true; hasMore; ) {
       const page = await etcd.range({
@@ -63,6 +64,7 @@ export function createRangeSource(client: () => Promise<EtcdClient>, options: Ra
       });
       if (revision === 0) {
         revision = Number(page.header.revision);
+        term = Number(page.header.raft_term);
         store = page.header.cluster_id;
       }
       for (const kv of page.kvs) {
@@ -78,7 +80,7 @@ export function createRangeSource(client: () => Promise<EtcdClient>, options: Ra
     if (revision < lastRevision) epoch += 1;
     lastRevision = revision;
     revisions = found;
-    return { store: `${store}#${epoch}`, revision, items };
+    return { store: `${store}#${epoch}`, revision, term, items };
   }
 
   /** Whether what is there is what was told. */

@@ -33,7 +33,7 @@ async function run(): Promise<void> {
           id,
           runLease(
             etcd,
-            { ...request, ttlMs: settings.leaseTtlMs },
+            { ...request, ttlMs: settings.leaseTtlMs, hangMs: settings.hangMs },
             {
               onStatus: (status) => post({ kind: 'status', id, status }),
               log: (fields, message) => post({ kind: 'log', fields, message }),
