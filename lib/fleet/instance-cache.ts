@@ -19,7 +19,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 export function createInstanceCache(options: InstanceCacheOptions): InstanceCache {
   const { isHealthy, ttlMs = 10_000, relistMs = 300_000 } = options;
   const { doubtMs = DOUBT_TTLS * ttlMs } = options;
-  const known = createKnownInstances({ isHealthy, ttlMs, doubtMs });
+  const known = createKnownInstances({ isHealthy, ttlMs, doubtMs, pastMs: LAG_TTLS * ttlMs });
   let store: string | null = null;
   let revision = 0;
   let term = 0;
@@ -70,7 +70,7 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     revision = event.revision;
     term = Math.max(term, event.term ?? 0);
     if (!isSynced) known.hearAgain(atMs);
-    for (const item of items) known.put(item, true, out);
+    for (const item of items) known.put(item, true, atMs, out);
     const present = new Set(items.map(({ key }) => key));
     known.miss(
       known.keys().filter((key) => !present.has(key)),
@@ -88,7 +88,7 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     heardMs = event.atMs;
     if (event.revision <= revision) return;
     revision = event.revision;
-    for (const item of event.puts) known.put(item, false, out);
+    for (const item of event.puts) known.put(item, false, event.atMs, out);
     known.miss(
       event.deletes.filter((key) => known.has(key)),
       event.atMs,

@@ -1,13 +1,13 @@
 /** Which instances a cache knows, which of them the store has lost, and for how long that is doubted. */
 import type { CacheEffect, Instance, InstanceCacheOptions, StoredInstance } from './instance-cache-types.js';
-import { lifeOf } from './worker-ref.js';
+import { createPastLives } from './past-lives.js';
 
 export interface KnownInstances {
   keys(): string[];
   has(key: string): boolean;
   instances(): readonly Instance[];
   /** @param isList a list is the truth, whatever another history said of the key before */
-  put(item: StoredInstance, isList: boolean, out: CacheEffect[]): void;
+  put(item: StoredInstance, isList: boolean, atMs: number, out: CacheEffect[]): void;
   /** These are not in the store: those that leave or do not work go at once, the others are doubted to be gone. */
   miss(keys: readonly string[], atMs: number, out: CacheEffect[]): void;
   /** Only what a list has just confirmed to be missing, and only after its time. */
@@ -25,16 +25,14 @@ interface Known extends StoredInstance {
   readonly missingSinceMs: number | null;
 }
 
-/** Incarnations that another one of the same worker has replaced; a straggler's write does not bring them back. */
-const MAX_REPLACED = 10_000;
+type Options = Required<Pick<InstanceCacheOptions, 'isHealthy' | 'ttlMs' | 'doubtMs'>> & {
+  /** How long a life that another one followed stays away. */
+  readonly pastMs: number;
+};
 
-export function createKnownInstances({
-  isHealthy,
-  ttlMs,
-  doubtMs,
-}: Required<Pick<InstanceCacheOptions, 'isHealthy' | 'ttlMs' | 'doubtMs'>>): KnownInstances {
+export function createKnownInstances({ isHealthy, ttlMs, doubtMs, pastMs }: Options): KnownInstances {
   const known = new Map<string, Known>();
-  const replaced = new Set<string>();
+  const past = createPastLives(pastMs);
   /** Until then nothing that works is removed. */
   let holdUntilMs = Number.NEGATIVE_INFINITY;
 
@@ -42,6 +40,7 @@ export function createKnownInstances({
     const gone = known.get(key);
     if (gone === undefined) return;
     known.delete(key);
+    past.gone(key, gone.instance.ref);
     out.push({ type: 'removed', instance: gone.instance });
   }
 
@@ -49,20 +48,19 @@ export function createKnownInstances({
     keys: () => [...known.keys()],
     has: (key) => known.has(key),
     instances: () => [...known.values()].map(({ instance }) => instance),
-    put(item, isList, out) {
+    put(item, isList, atMs, out) {
       const { key, instance } = item;
-      if (replaced.has(lifeOf(instance.ref))) return;
+      if (past.isPast(instance.ref, atMs)) return;
       const before = known.get(key);
       if (!isList && before !== undefined && before.revision > item.revision) return;
       known.set(key, { ...item, missingSinceMs: null });
       if (before === undefined) {
+        past.came(key, instance.ref, atMs);
         out.push({ type: 'added', instance });
         return;
       }
       if (before.instance.ref.incarnation !== instance.ref.incarnation) {
-        replaced.add(lifeOf(before.instance.ref));
-        const [oldest] = replaced;
-        if (replaced.size > MAX_REPLACED && oldest !== undefined) replaced.delete(oldest);
+        past.replaced(before.instance.ref, atMs);
         out.push({ type: 'removed', instance: before.instance }, { type: 'added', instance });
       } else if (before.revision !== item.revision) out.push({ type: 'changed', instance });
     },

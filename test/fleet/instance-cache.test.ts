@@ -103,6 +103,28 @@ describe('the instance cache', () => {
     expect(names()).toEqual(['a', 'c', 'b']);
   });
 
+  it('brings no life back from a history in which it had not been followed, and takes its follower again', () => {
+    const { made, list, watch } = cache();
+    const incarnations = () => made.instances().map(({ ref }) => ref.incarnation);
+    list(0, 6, [item('a', 3)], 's', 1);
+    watch(1000, 7, [], ['a']);
+    watch(2000, 8, [item('a', 8, { incarnation: '2' })]);
+    list(3000, 6, [item('a', 3)], 's', 2);
+    expect(incarnations()).toEqual(['2']);
+    watch(4000, 7, [item('a', 7, { incarnation: '2' })]);
+    expect(incarnations()).toEqual(['2']);
+  });
+
+  it('takes a life that is still registered ten TTLs after it was followed', () => {
+    const { made, list } = cache();
+    list(0, 3, [item('a', 3)]);
+    list(1000, 4, [item('a', 4, { incarnation: '2' })]);
+    list(50_000, 5, [item('a', 5)]);
+    expect(made.instances()[0]?.ref.incarnation).toBe('2');
+    list(101_000, 6, [item('a', 5)]);
+    expect(made.instances()[0]?.ref.incarnation).toBe('1');
+  });
+
   it('takes a store that says less for ten TTLs for one that has gone back', () => {
     const { list, names } = cache();
     list(0, 20, [item('a', 3)]);

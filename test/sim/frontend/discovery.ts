@@ -23,7 +23,7 @@ export interface Discovery {
 export function createDiscovery(core: Core, ports: DiscoveryPorts): Discovery {
   const { world, actor, stamp } = core;
   const store = world.store.client(actor);
-  const replaced = new Set<string>();
+  const replaced = new Map<string, number>();
   const check = createCacheCheck(core, () => cache, replaced);
   const cache = world.machines.createInstanceCache({
     isHealthy: (ref) => {
@@ -93,14 +93,20 @@ export function createDiscovery(core: Core, ports: DiscoveryPorts): Discovery {
       return serving;
     },
     isServing: (ref) => serving.get(ref.worker)?.incarnation === ref.incarnation,
-    isReplaced: (ref) => replaced.has(keyOf(ref)),
+    isReplaced: (ref) => isReplaced(replaced, ref, actor.now()),
     start: () => step({ type: 'start', ...stamp() }),
   };
 }
 
+/** What is registered after ten TTLs lives, whatever came before. */
+function isReplaced(replaced: ReadonlyMap<string, number>, ref: WorkerRef, atMs: number): boolean {
+  return atMs - (replaced.get(keyOf(ref)) ?? Number.NEGATIVE_INFINITY) < 10 * LEASE_TTL_MS;
+}
+
 /** Invariant 16, from the events that go in and the effects that come out. */
-function createCacheCheck({ world }: Core, cacheOf: () => InstanceCache, replaced: Set<string>) {
+function createCacheCheck({ world }: Core, cacheOf: () => InstanceCache, replaced: Map<string, number>) {
   const { checks } = world;
+  const gone = new Map<string, WorkerRef>();
   let lastTerm = 0;
   let lastRevision = 0;
   let lastStore = '';
@@ -127,17 +133,18 @@ function createCacheCheck({ world }: Core, cacheOf: () => InstanceCache, replace
         const { ref } = effect.instance;
         const isHeard = event.type === 'listed' || (event.type === 'watched' && wasSynced);
         checks.check(16, isHeard, () => `${keyOf(ref)} removed by ${event.type} while unsynced`);
-        if (effects.some((other) => other.type === 'added' && other.instance.ref.worker === ref.worker))
-          replaced.add(keyOf(ref));
+        gone.set(ref.worker, ref);
         const worker = world.worker(ref.worker);
         const isWell = worker.isWell && worker.ref.incarnation === ref.incarnation;
         checks.check(30, !isWell || world.isTouched(worker), () => `${keyOf(ref)} removed by ${event.type}`);
       }
       if (effect.type !== 'added') continue;
       const { ref } = effect.instance;
+      const last = gone.get(ref.worker);
+      if (last !== undefined && last.incarnation !== ref.incarnation) replaced.set(keyOf(last), event.atMs);
       checks.check(
         16,
-        !replaced.has(keyOf(ref)) || before.get(ref.worker)?.incarnation === ref.incarnation,
+        !isReplaced(replaced, ref, event.atMs) || before.get(ref.worker)?.incarnation === ref.incarnation,
         () => `${keyOf(ref)} came back`,
       );
     }
