@@ -15,7 +15,7 @@ const MARK = `${randomBytes(12).toString('hex')}:`;
 const LONG_DIGITS = /\d{16}/;
 /** Strings as a whole, so that digits inside them are none of its business; then numbers. */
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
-const INTEGER = /^-?\d+$/;
+const INTEGER = /^-?[1-9]\d*$/;
 const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, 'g');
 
 /** @throws SyntaxError as `JSON.parse` does */

@@ -77,6 +77,17 @@ export function discoverySettings(options: DiscoveryOptions, environment: Enviro
       .map((each) => each.trim());
   const hasEtcd = endpoints !== undefined || options.etcd !== undefined;
   const backend = named === undefined ? (hasEtcd ? 'etcd' : 'memory') : named === 'etcd' ? 'etcd' : 'memory';
+  const members = endpointsOf(
+    etcd.endpoints === undefined ? 'ETCD_ENDPOINTS' : 'discovery.etcd.endpoints',
+    endpoints ?? ['http://localhost:2379'],
+  );
+  const tls = tlsOf(
+    pemOf('ETCD_AUTH_CA', etcd.ca ?? text('ETCD_AUTH_CA')),
+    pemOf('ETCD_AUTH_CLIENT_CERT', etcd.cert ?? text('ETCD_AUTH_CLIENT_CERT')),
+    pemOf('ETCD_AUTH_CLIENT_KEY', etcd.key ?? text('ETCD_AUTH_CLIENT_KEY')),
+  );
+  if (backend === 'etcd' && tls !== null && members[0]?.startsWith('http:'))
+    throw invalid('ETCD_ENDPOINTS', 'https:// beside certificates', members[0]);
   return {
     backend,
     isExplicit: named !== undefined || hasEtcd || options.directory !== undefined,
@@ -91,10 +102,7 @@ export function discoverySettings(options: DiscoveryOptions, environment: Enviro
     },
     directory: options.directory ?? defaultRunDirectory(environment),
     etcd: {
-      endpoints: endpointsOf(
-        etcd.endpoints === undefined ? 'ETCD_ENDPOINTS' : 'discovery.etcd.endpoints',
-        endpoints ?? ['http://localhost:2379'],
-      ),
+      endpoints: members,
       leaseTtlMs: etcd.leaseTtlMs ?? ttlOf(text('ETCD_LEASE_TTL')),
       hangMs: etcd.hangMs ?? 30_000,
       callTimeoutMs: etcd.callTimeoutMs ?? 2000,
@@ -102,11 +110,7 @@ export function discoverySettings(options: DiscoveryOptions, environment: Enviro
         etcd.username ?? text('ETCD_AUTH_USERNAME'),
         etcd.password ?? environment.ETCD_AUTH_PASSWORD,
       ),
-      tls: tlsOf(
-        pemOf('ETCD_AUTH_CA', etcd.ca ?? text('ETCD_AUTH_CA')),
-        pemOf('ETCD_AUTH_CLIENT_CERT', etcd.cert ?? text('ETCD_AUTH_CLIENT_CERT')),
-        pemOf('ETCD_AUTH_CLIENT_KEY', etcd.key ?? text('ETCD_AUTH_CLIENT_KEY')),
-      ),
+      tls,
     },
     dynamoRegister: options.dynamoRegister ?? false,
     advertise: options.advertise ?? null,
