@@ -96,12 +96,17 @@ export function createEngine(
   let isStuck = false;
   let toldMs = Number.NEGATIVE_INFINITY;
 
+  function reserve(blocks: number): void {
+    kvUsed += blocks;
+    checks.check(8, kvUsed >= 0 && kvUsed <= spec.kvBlocks, () => `${spec.name}: ${kvUsed} KV blocks`);
+  }
+
   function admit(): void {
     while (waiting.length > 0 && running.length < spec.maxRunning) {
       const next = waiting[0]!;
       if (kvUsed + next.blocks > spec.kvBlocks) return;
       waiting.shift();
-      kvUsed += next.blocks;
+      reserve(next.blocks);
       next.isBegun = true;
       running.push(next);
     }
@@ -187,7 +192,7 @@ export function createEngine(
   }
 
   function end(job: Job): void {
-    if (job.isBegun) kvUsed -= job.blocks;
+    if (job.isBegun) reserve(-job.blocks);
     running = running.filter((other) => other !== job);
     waiting = waiting.filter((other) => other !== job);
     hooks.onEnd(job);

@@ -26,7 +26,8 @@ export async function runThreads(
     profile = {},
     set = 'ours',
     threads = 2,
-  }: Partial<Task> & { from: number; until: number; threads?: number },
+    chunk = CHUNK,
+  }: Partial<Task> & { from: number; until: number; threads?: number; chunk?: number },
   isEnough: (sum: Batch) => boolean = () => false,
 ): Promise<Batch> {
   const sum = emptyBatch();
@@ -37,7 +38,7 @@ export async function runThreads(
       const worker = new Worker(entry, { workerData: 'sim' });
       try {
         while (next < until && !isEnough(sum)) {
-          const task: Task = { from: next, until: Math.min(next + CHUNK, until), profile, set };
+          const task: Task = { from: next, until: Math.min(next + chunk, until), profile, set };
           next = task.until;
           addBatch(sum, await ask(worker, task));
         }

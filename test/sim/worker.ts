@@ -30,7 +30,6 @@ export interface SimWorker extends EngineFaults {
   readonly spec: WorkerSpec;
   readonly actor: Actor;
   readonly ref: WorkerRef;
-  readonly kvUsed: number;
   /** Nothing is wrong with it now, and it takes requests. */
   readonly isWell: boolean;
   isOverloaded: boolean;
@@ -172,9 +171,6 @@ export function createWorker(world: World, spec: WorkerSpec, index: number): Sim
     actor,
     get ref() {
       return life.ref;
-    },
-    get kvUsed() {
-      return actor.isUp ? life.engine.kvUsed : 0;
     },
     get isWell() {
       return actor.isUp && !actor.isPaused && !life.isDraining && !worker.isHung && worker.failsWith === null;

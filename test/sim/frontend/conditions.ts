@@ -60,8 +60,9 @@ export function createConditions(core: Core, ejections: Ejections, ports: Condit
       const at = core.find(message.ref);
       if (at === undefined) return false;
       const atMs = actor.now();
-      at.health.beacon({ ...message, atMs });
-      loadView.report(message.ref, { ...message, atMs });
+      const heard = { ...message, atMs };
+      at.health.beacon(heard);
+      loadView.report(message.ref, heard);
       if (at.condition !== 'alive' && at.health.condition(atMs) === 'alive') at.condition = 'alive';
       return true;
     },
