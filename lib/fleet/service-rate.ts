@@ -54,7 +54,7 @@ const STALE_MS = 10_000;
 const GAP_WEIGHT = 0.05;
 /** The least time grows by a hundredth with each request, so that a worker that has become slower is believed in the end. */
 const FORGET_LEAST = 1.01;
-/** A shorter prompt says nothing of the prefill. */
+/** A shorter prompt takes no less: it is the step that takes the time. */
 const MIN_PROMPT = 16;
 const SECOND_MS = 1000;
 
@@ -137,11 +137,10 @@ export function createServiceRate(): ServiceRate {
 
 /** What a time to first token has beyond the prefill itself, the step that was under way, and that which it is part of. */
 function waited(worker: Worker, firstMs: number, promptTokens: number): number {
-  if (promptTokens >= MIN_PROMPT)
-    worker.leastMsPerToken = Math.min(worker.leastMsPerToken * FORGET_LEAST, firstMs / promptTokens);
+  const tokens = Math.max(MIN_PROMPT, promptTokens);
+  worker.leastMsPerToken = Math.min(worker.leastMsPerToken * FORGET_LEAST, firstMs / tokens);
   const stepMs = Number.isNaN(worker.gapMs) ? 0 : worker.gapMs;
-  const prefillMs = Math.min(firstMs, worker.leastMsPerToken * promptTokens);
-  return Math.max(0, firstMs - prefillMs - 2 * stepMs);
+  return Math.max(0, firstMs - worker.leastMsPerToken * tokens - 2 * stepMs);
 }
 
 function meter(atMs: number): Meter {

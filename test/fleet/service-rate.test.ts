@@ -83,6 +83,10 @@ describe('the speed of a pool', () => {
     expect(rate.speed(140).interTokenMs).toBe(10);
   });
 
+  it('says of an empty prompt that it did not wait, before anything is known', () => {
+    expect(createServiceRate().send('one', 0, 0).tokens(500, 1)).toBe(0);
+  });
+
   it('gives finite figures for whatever order of calls, and counts nothing after the end', () => {
     const call = fc.record({
       what: fc.constantFrom('send', 'token', 'token', 'end', 'forget'),
