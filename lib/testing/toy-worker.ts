@@ -1,5 +1,5 @@
 /**
- * A worker process around the toy engine: `node toy-worker.js NAME PORT TOKEN_MS`. Lines on standard input steer it
+ * A worker process around the toy engine: `node toy-worker.js NAME PORT TOKEN_MS [ADVERTISED_URL]`. Lines on standard input steer it
  * (`{"tokenMs":5}`, `{"hangs":true}`); their end ends it.
  */
 import { createInterface } from 'node:readline';
@@ -8,7 +8,7 @@ import { isListenerConfigured } from '../worker/probe-port.js';
 import { serveWorker } from '../worker/serve-worker.js';
 import { createToyEngine } from './toy-engine.js';
 
-const [name = 'toy', port = '0', tokenMs = '10'] = process.argv.slice(2);
+const [name = 'toy', port = '0', tokenMs = '10', advertise] = process.argv.slice(2);
 const engine = createToyEngine(Number(tokenMs));
 
 const started = runFleet('toy-worker', async (logger) => {
@@ -18,6 +18,7 @@ const started = runFleet('toy-worker', async (logger) => {
     health: withFreeProbePort({}, isListenerConfigured()),
     logger,
     engine,
+    ...(advertise === undefined ? {} : { discovery: { advertise } }),
   });
   served.health.onShutdown('worker', () => served.closeApi());
   createInterface({ input: process.stdin })

@@ -86,7 +86,8 @@ export async function createWorker(spec: NamedWorker, context: WorkerContext): P
       nice: spec.nice ?? 0,
       restarts: context.restart,
       restartDelayMs: context.restartDelayMs,
-      command: () => commandOf(spec, port, model, routedUrl === url ? null : routedUrl),
+      command: () =>
+        commandOf(spec, port, model, routedUrl === url || context.etcd.length === 0 ? null : routedUrl),
       ready: (process, line) =>
         spec.command === undefined
           ? new Promise((resolve) => line((text) => text.includes('"msg":"serving"') && resolve()))
@@ -130,6 +131,7 @@ function commandOf(
     CLI,
     ...['worker', '--model', model, '--name', name, '--http-port', String(port)],
     ...(sequences === undefined ? [] : ['--sequences', String(sequences)]),
+    ...(advertised === null ? [] : ['--advertise', advertised]),
     ...args,
   ];
 }
