@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { fakeGpu } from './lib/recovery/fake-gpus.mjs';
-import { findSteps, RECOVERIES, renderSteps } from './lib/recovery/scenarios.mjs';
+import { recover } from './lib/recovery/recover.mjs';
+import { RECOVERIES } from './lib/recovery/scenarios.mjs';
 
 const { runScenario } = createRequire(import.meta.url)('../dist/cjs/testing/index.js');
 const names = Object.keys(RECOVERIES);
@@ -21,18 +22,15 @@ if (positionals.length === 0) {
 }
 let isAll = true;
 for (const name of positionals)
-  isAll = (await (names.includes(name) ? recover(name) : runFile(name))) && isAll;
+  isAll = (await (names.includes(name) ? showRecovery(name) : runFile(name))) && isAll;
 process.exit(isAll ? 0 : 1);
 
-async function recover(name) {
-  const { title, scenario, steps } = RECOVERIES[name];
-  const result = await runScenario(scenario, { fakeGpu });
-  const fault = result.events.find(({ source }) => source === 'fault');
-  const found = findSteps(steps, result.events);
-  console.log(`${title}: seconds since the fault\n\n${renderSteps(found, fault.atMs)}\n`);
+async function showRecovery(name) {
+  const { title, table, result, holds } = await recover(name);
+  console.log(`${title}: seconds since the fault\n\n${table}\n`);
   if (values.log) console.log(`${result.log}\n`);
   console.log(`${result.text}\n`);
-  return result.holds && found.every(({ event }) => event !== null);
+  return holds;
 }
 
 async function runFile(path) {
