@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { isInstalled } from './lib/tools.mjs';
 
 const { inject, startFleet, streamCompletion } = createRequire(import.meta.url)(
   '../dist/cjs/testing/index.js',
@@ -24,7 +25,7 @@ const { values } = parseArgs({
   options: {
     engine: { type: 'string', default: 'llama' },
     seconds: { type: 'string', default: '3' },
-    etcd: { type: 'string', default: 'no' },
+    etcd: { type: 'string', default: isInstalled('etcd') ? 'yes' : 'no' },
   },
 });
 const seconds = Number(values.seconds);

@@ -40,6 +40,7 @@ export function createWorkerPool(
     const member = members.get(url);
     if (member === undefined || member.isRetired) return;
     member.isRetired = true;
+    log({ worker: member.ref?.worker ?? null, url }, 'worker no longer registered');
     if (member.ref !== null) busy.forget(member.ref.worker);
     if (member.reservations === 0) drop(member);
     else ports.onMember(viewOf(member));

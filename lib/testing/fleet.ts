@@ -26,11 +26,11 @@ export interface Fleet {
   readonly nats: Member | null;
   /** Of the frontends. */
   readonly urls: readonly string[];
-  /** Names of the workers that the first frontend lists on `/health`. */
+  /** Names of the workers that the first frontend has and that take requests. */
   routable(): Promise<readonly string[]>;
   /** Requests at each worker as the first frontend counts them. */
   inFlight(): Promise<ReadonlyMap<string, number>>;
-  /** Resolves when every frontend lists every worker that serves, and all do. */
+  /** Resolves when every worker serves and every frontend has heard of each. */
   isWhole(limitMs?: number): Promise<void>;
   /** Ends every process, now. */
   close(): Promise<void>;
@@ -103,33 +103,37 @@ function createFleet(parts: Parts): Fleet {
   const nameOf = (url: string): string | undefined =>
     workers.find((worker) => worker.routedUrl === url || worker.url === url)?.name;
 
-  async function listed(url: string): Promise<string[]> {
-    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) });
-    const { instances } = (await response.json()) as { instances: { transport: { http?: string } }[] };
-    return [...new Set(instances.flatMap(({ transport }) => nameOf(transport.http ?? '') ?? []))];
+  /** What a frontend says of its workers on `/metrics`: the values of a gauge by worker. */
+  async function gauge(url: string, name: string): Promise<ReadonlyMap<string, number>> {
+    const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(5000) });
+    const found = (await response.text()).matchAll(
+      new RegExp(`^inference_health_worker_${name}\\{worker="([^"]+)"\\} (\\d+)`, 'gm'),
+    );
+    return new Map([...found].map(([, worker = '', value]) => [nameOf(worker) ?? worker, Number(value)]));
+  }
+
+  async function serving(url: string): Promise<string[]> {
+    const values = await gauge(url, 'serving');
+    return workers.map(({ name }) => name).filter((name) => values.get(name) === 1);
   }
 
   return {
     ...parts,
     urls,
-    routable: async () => (urls[0] === undefined ? [] : listed(urls[0])),
-    async inFlight() {
-      const text = urls[0] === undefined ? '' : await (await fetch(`${urls[0]}/metrics`)).text();
-      const found = text.matchAll(/^inference_health_worker_requests_in_flight\{worker="([^"]+)"\} (\d+)/gm);
-      return new Map([...found].map(([, url = '', count]) => [nameOf(url) ?? url, Number(count)]));
-    },
+    routable: async () => (urls[0] === undefined ? [] : serving(urls[0])),
+    inFlight: async () => (urls[0] === undefined ? new Map() : gauge(urls[0], 'requests_in_flight')),
     async isWhole(limitMs = WHOLE_LIMIT_MS) {
       const deadline = Date.now() + limitMs;
       const isSo = async (): Promise<boolean> => {
         if (![...workers, ...frontends].every(({ isServing }) => isServing)) return false;
-        const lists = await Promise.all(urls.map((url) => listed(url).catch(() => [])));
+        const lists = await Promise.all(urls.map((url) => serving(url).catch(() => [])));
         return lists.every(({ length }) => length === workers.length);
       };
       while (!(await isSo())) {
         if (Date.now() > deadline) {
           const absent = [...workers, ...frontends].filter(({ isServing }) => !isServing);
           const who =
-            absent.length > 0 ? `${absent.map(({ name }) => name)} do not serve` : 'a frontend lists fewer';
+            absent.length > 0 ? `${absent.map(({ name }) => name)} do not serve` : 'a frontend knows fewer';
           throw new Error(`the fleet is not whole after ${limitMs} ms: ${who}`);
         }
         await new Promise((resolve) => setTimeout(resolve, 50));
