@@ -109,8 +109,11 @@ export function createWorkerPool(
         maxBatchedTokens: beacon.maxBatchedTokens ?? Number.NaN,
       });
     else busy.forget(worker);
-    member.health.beacon({ ...beacon, atMs });
-    loads.report(member.ref, { ...beacon, atMs });
+    // Field by field: to copy the whole beacon twice was most of what one costs.
+    const { engineStep, running, scheduledTokens, expectedStepMs } = beacon;
+    member.health.beacon({ atMs, engineStep, running, scheduledTokens, expectedStepMs });
+    const { activeTokens, kvBlocksUsed, kvBlocksTotal } = beacon;
+    loads.report(member.ref, { atMs, activeTokens, kvBlocksUsed, kvBlocksTotal });
     if (wasGone || before?.incarnation !== incarnation || before.state !== beacon.state)
       ports.onMember(viewOf(member));
     if (beacon.state === 'draining' && before?.state !== 'draining') {
