@@ -3,7 +3,7 @@ import { dirname, join, normalize } from 'node:path';
 import { parseAst } from 'vite';
 import { describe, expect, it } from 'vitest';
 import { FLAG_OPTIONS } from '../../lib/cli/flags.js';
-import { environmentName, flagName, OPTIONS } from '../../lib/config/schema.js';
+import { environmentName, flagName, OPTIONS, OTHER_ENVIRONMENT } from '../../lib/config/schema.js';
 import { ROOT } from '../helpers/package.js';
 import { run } from '../helpers/program.js';
 import { anchors, blocks, codes, DOCS, readText } from './markdown.js';
@@ -31,7 +31,7 @@ describe.each(DOCS)('%s', (path) => {
   });
 
   it('names variables and flags that exist', () => {
-    const variables = OPTIONS.map(({ name }) => environmentName(name));
+    const variables = [...OPTIONS.map(({ name }) => environmentName(name)), ...OTHER_ENVIRONMENT];
     const named = [...text.matchAll(/\bINFERENCE_HEALTH_[A-Z_]*[A-Z]/g)].map(([name]) => name);
     // One is a typing mistake on purpose, to show the message; the other what Kubernetes makes of a Service.
     const others = ['INFERENCE_HEALTH_PROT', 'INFERENCE_HEALTH_SERVICE'];

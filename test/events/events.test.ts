@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
 import { type Frontend, type FrontendOptions, startFrontend } from '../../dist/cjs/frontend/frontend.js';
@@ -6,7 +9,7 @@ import type { Logger, NatsOptions } from '../../lib/index.js';
 import { endToy, post, startToy, stream, type ToyWorker } from '../frontend/fleet.js';
 import { withCertificates } from '../helpers/certificates.js';
 import { type NatsServer, withNats } from '../helpers/nats.js';
-import { sleep, until } from '../helpers/package.js';
+import { ROOT, sleep, until } from '../helpers/package.js';
 
 interface Fleet {
   readonly frontend: Frontend;
@@ -199,6 +202,51 @@ describe('who may', () => {
 });
 
 describe('what anybody may publish', () => {
+  it('is for the server to say, as the documented permissions do', async () => {
+    const page = readFileSync(join(ROOT, 'docs/events.md'), 'utf8');
+    const text = /^authorization [\s\S]*?^] }$/m.exec(page)?.[0] ?? expect.fail('no example');
+    const folder = mkdtempSync(join(tmpdir(), 'inference-health-nats-'));
+    const file = join(folder, 'nats.conf');
+    const mine = beaconSubject('dynamo', 'backend', '10.0.0.7:8000');
+    writeFileSync(
+      file,
+      text
+        .replace('$W7', 'secret')
+        .replace('$FE', 'secret')
+        .replace('inference-health.v1.dynamo.backend.beacon.worker-7', mine),
+    );
+    try {
+      await withNats(['-c', file], async (nats) => {
+        const events = { servers: nats.url, password: 'secret' };
+        const worker = await startToy('10.0.0.7:8000', {
+          options: { events: { ...events, user: 'worker-7' } },
+        });
+        const frontend = await startFrontend({
+          ...{ port: 0, discovery: false, workers: [worker.url] },
+          events: { ...events, user: 'frontend' },
+        });
+        const other = await connect({ servers: nats.url, user: 'worker-7', pass: 'secret' });
+        try {
+          await until(() => isHeard(frontend));
+          const refused: string[] = [];
+          (async () => {
+            for await (const status of other.status())
+              if (status.type === 'error') refused.push(status.error.message);
+          })().catch(() => undefined);
+          other.publish(beaconSubject('dynamo', 'backend', 'worker-8'), '{}');
+          await until(() => refused.some((message) => /permissions violation/i.test(message)));
+          expect(view(frontend).ignored.malformed).toBe(0);
+        } finally {
+          await other.close();
+          await frontend.close();
+          endToy(worker);
+        }
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it('is ignored and counted: garbage, too much, strangers, another’s name, the past', async () => {
     await withFleet({}, async ({ frontend, worker, nats }) => {
       await withOther(nats, async (other) => {
