@@ -1,3 +1,5 @@
+import { createSortedBytes } from './sorted-bytes.js';
+
 /**
  * What Dynamo's frontend answers on `/live` and `/health`: compact JSON with the documents' keys in their order. Each
  * instance is rendered once, when it comes or changes; the whole is put together again only after a change.
@@ -47,9 +49,7 @@ export interface FrontendHealth {
 }
 
 interface Entry {
-  readonly key: string;
   readonly order: string;
-  readonly json: string;
   /** Null: its endpoint serves no model. */
   readonly name: string | null;
 }
@@ -62,23 +62,11 @@ export function createFrontendHealth(
   mode: FrontendHealthMode = 'documented',
   onChange: () => void = () => undefined,
 ): FrontendHealth {
-  /** In the order of the answer. */
-  const entries: Entry[] = [];
-  const orders = new Map<string, string>();
+  const instances = createSortedBytes();
+  const entries = new Map<string, Entry>();
   const endpoints = new Map<string, number>();
   let stage: FrontendStage = 'ready';
   let rendered: FrontendAnswer | null = null;
-
-  function indexOf(order: string): number {
-    let low = 0;
-    let high = entries.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((entries[middle]?.order ?? '') < order) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
 
   function count(name: string | null, by: 1 | -1): void {
     if (name === null) return;
@@ -88,11 +76,11 @@ export function createFrontendHealth(
   }
 
   function remove(key: string): void {
-    const order = orders.get(key);
-    if (order === undefined) return;
-    orders.delete(key);
-    const [entry] = entries.splice(indexOf(order), 1);
-    count(entry?.name ?? null, -1);
+    const entry = entries.get(key);
+    if (entry === undefined) return;
+    entries.delete(key);
+    instances.delete(entry.order);
+    count(entry.name, -1);
     changed();
   }
 
@@ -103,13 +91,13 @@ export function createFrontendHealth(
 
   function render(): FrontendAnswer {
     if (mode !== 'documented' && stage !== 'ready') return notReady(stage);
-    const instances = `"instances":[${entries.map(({ json }) => json).join(',')}]`;
+    const list = instances.bytes();
     if (endpoints.size === 0 && mode !== 'always-healthy') {
-      const body = `{${instances},"message":"No endpoints available","status":"unhealthy"}`;
-      return answer(mode === 'strict' ? 503 : 200, body);
+      const end = '],"message":"No endpoints available","status":"unhealthy"}';
+      return answer(mode === 'strict' ? 503 : 200, '{"instances":[', list, end);
     }
-    const names = [...endpoints.keys()].sort();
-    return answer(200, `{"endpoints":${JSON.stringify(names)},${instances},"status":"healthy"}`);
+    const names = JSON.stringify([...endpoints.keys()].sort());
+    return answer(200, `{"endpoints":${names},"instances":[`, list, '],"status":"healthy"}');
   }
 
   return {
@@ -121,17 +109,17 @@ export function createFrontendHealth(
       const { namespace, component, endpoint, instanceId, hasModel = endpoint === 'generate' } = instance;
       const order = [namespace, component, endpoint, instanceId.toString().padStart(20, '0'), key].join('\0');
       const name = hasModel ? `dyn://${namespace}.${component}.${endpoint}` : null;
-      const entry = { key, order, json: instanceJson(instance), name };
-      const known = orders.get(key);
-      if (known !== undefined && known === order) {
-        const at = indexOf(order);
-        if (entries[at]?.json === entry.json && entries[at]?.name === name) return;
+      const known = entries.get(key);
+      const isNew = known?.order !== order || known.name !== name;
+      if (isNew) {
+        if (known !== undefined) {
+          instances.delete(known.order);
+          count(known.name, -1);
+        }
+        entries.set(key, { order, name });
+        count(name, 1);
       }
-      remove(key);
-      entries.splice(indexOf(order), 0, entry);
-      orders.set(key, order);
-      count(name, 1);
-      changed();
+      if (instances.set(order, instanceJson(instance)) || isNew) changed();
     },
     delete: remove,
     setStage(next) {
@@ -163,6 +151,7 @@ export function liveAnswer(stage: FrontendStage): FrontendAnswer {
   return stage === 'stopping' ? STOPPING : LIVE;
 }
 
-function answer(status: 200 | 503, json: string): FrontendAnswer {
-  return { status, body: Buffer.from(json) };
+function answer(status: 200 | 503, ...parts: readonly (string | Buffer)[]): FrontendAnswer {
+  const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+  return { status, body: Buffer.concat(bytes) };
 }

