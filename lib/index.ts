@@ -65,6 +65,7 @@ export type { BoundListener } from './probe/server.js';
 export { type ChildOptions, createScope, type Scope, type ScopeOptions } from './requests/abort-scope.js';
 export { attachHealth } from './requests/attach.js';
 export type { CancelError } from './requests/cancel-error.js';
+export { type Downstream, downstream } from './requests/downstream.js';
 export type { CancelCode, CancelReason, DisconnectPolicy, ScopePhase } from './requests/scope.js';
 export type { AttachedHealth, ShareToken } from './requests/share.js';
 export type { RequestHandle } from './requests/tracker.js';

@@ -1,6 +1,7 @@
 /** What headers say of a request besides the request: how important it is, whose it is, and until when it is wanted. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { DEFAULT_CLASSES } from '../fleet/admission/types.js';
+import { timeoutMsOf } from '../wire/timeout-header.js';
 import { BadRequest } from '../worker/request.js';
 import type { FrontendAdmission } from './admission-options.js';
 
@@ -13,9 +14,7 @@ export interface RequestTerms {
   readonly deadlineMs: number;
 }
 
-const TIMEOUT = 'x-request-timeout-ms';
 const GRPC_TIMEOUT = 'grpc-timeout';
-const DAY_MS = 86_400_000;
 /** Visible ASCII: it ends up in logs. */
 const TENANT = /^[\x21-\x7e]{1,128}$/;
 const GRPC_UNITS: Readonly<Record<string, number>> = {
@@ -54,16 +53,8 @@ export function createTermsReader({
   return (headers, atMs) => ({
     priority: priorityOf(headers),
     tenant: tenantOf(headers),
-    deadlineMs: atMs + Math.min(timeoutMs(headers), grpcTimeoutMs(headers)),
+    deadlineMs: atMs + Math.min(timeoutMsOf(headers), grpcTimeoutMs(headers)),
   });
-}
-
-function timeoutMs(headers: IncomingHttpHeaders): number {
-  const value = headers[TIMEOUT];
-  if (value === undefined) return Number.POSITIVE_INFINITY;
-  const ms = typeof value === 'string' && /^\d{1,8}$/.test(value) ? Number(value) : 0;
-  if (ms < 1 || ms > DAY_MS) throw new BadRequest(TIMEOUT, `an integer from 1 to ${DAY_MS}`, value);
-  return ms;
 }
 
 function grpcTimeoutMs(headers: IncomingHttpHeaders): number {

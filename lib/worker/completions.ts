@@ -16,6 +16,10 @@ export interface WorkerCall {
   readonly id: string;
   readonly bytes: number;
   readonly signal: AbortSignal;
+  /** Milliseconds; Infinity: none. */
+  readonly deadlineMs: number;
+  /** Somebody wants it to end early, and well. */
+  isStopped(): boolean;
   /** What went wrong in full, where the client is told less. */
   report(error: unknown): void;
 }
@@ -38,6 +42,10 @@ export async function answerFrames(call: WorkerCall, response: ServerResponse): 
     }
     response.end(encodeFrame({ type: 'finish', reason: reasonOf(request, length), length }));
   } catch (error) {
+    if (response.headersSent && isWanted(call, error)) {
+      response.end(encodeFrame({ type: 'finish', reason: 'stop', length }));
+      return;
+    }
     if (!isMeant(error)) call.report(error);
     if (!response.headersSent) return refuse(response, error);
     response.end(encodeFrame({ type: 'error', outcome: outcomeOf(error), message: messageOf(error) }));
@@ -69,7 +77,7 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
       if (events === null) whole += text;
       else response.write(events.text(index, text, ids?.take()));
     };
-    for await (const { bytes, tokenId } of open({ ...call, signal }, index, prompt)) {
+    for await (const { bytes, tokenId } of untilStopped(call, open({ ...call, signal }, index, prompt))) {
       // It has had its end, and nothing may be written behind that: the error of such a write would end the process.
       if (failed.signal.aborted) return;
       if (events !== null && !response.headersSent) writeHead(response);
@@ -120,6 +128,28 @@ async function promptOf({ engine, request }: WorkerCall): Promise<Prompt> {
   return { text, info: await engine.prompt(text) };
 }
 
+/** Whether it is the end that was asked for: engines throw the signal's reason, or what an aborted call throws. */
+function isWanted(call: WorkerCall, error: unknown): boolean {
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  return call.isStopped() && (code === 'ERR_CANCELLED' || name === 'AbortError');
+}
+
+/** What was there before the stop is a whole answer; without a token there is none. */
+async function* untilStopped(
+  call: WorkerCall,
+  frames: AsyncIterableIterator<TokenFrame>,
+): AsyncGenerator<TokenFrame> {
+  let hasToken = false;
+  try {
+    for await (const frame of frames) {
+      hasToken = true;
+      yield frame;
+    }
+  } catch (error) {
+    if (!hasToken || !isWanted(call, error)) throw error;
+  }
+}
+
 /** Ids of tokens until somebody takes them: their text may come later, or together. */
 function createIdCollector(): { add(id: number): void; take(): readonly number[] } {
   let ids: number[] = [];
@@ -134,7 +164,7 @@ function createIdCollector(): { add(id: number): void; take(): readonly number[]
 }
 
 function open(
-  { endpoint, request, id, bytes, signal }: WorkerCall,
+  { endpoint, request, id, bytes, signal, deadlineMs }: WorkerCall,
   choice: number,
   { text, info }: Prompt,
 ): AsyncIterableIterator<TokenFrame> {
@@ -146,7 +176,7 @@ function open(
     seed: request.seed,
     choice,
   };
-  return endpoint.call(generate, { signal, bytes, ...(request.choices === 1 ? { id } : {}) });
+  return endpoint.call(generate, { signal, bytes, deadlineMs, ...(request.choices === 1 ? { id } : {}) });
 }
 
 export function writeHead(response: ServerResponse): void {

@@ -6,6 +6,7 @@ import { startHealth } from '../lifecycle/start.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
 import { FRAMES_TYPE } from '../wire/frames.js';
 import { requestIdOf } from '../wire/headers.js';
+import { timeoutMsOf } from '../wire/timeout-header.js';
 import { FLEET_TOKEN } from '../wire/tokens.js';
 import { type Api, openApi } from './api.js';
 import { type Beacons, createBeacons } from './beacons.js';
@@ -20,6 +21,9 @@ import { BadRequest, parseCompletion } from './request.js';
 import { openWorkerEvents } from './worker-events.js';
 
 export type { Worker, WorkerOptions } from './options.js';
+
+/** Below those of other processes ids grow by a name each. */
+const MAX_ID = 512;
 
 /** Serves an engine over OpenAI's API, with health, admission, cancellation and drain, and tokens for frontends. */
 export async function serveWorker(options: WorkerOptions): Promise<Worker> {
@@ -88,6 +92,9 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   health.on('drain', beacons.send);
   health.on('status', beacons.send);
 
+  /** Ids of running requests that were stopped, not killed: they end well. */
+  const stopped = new Set<string>();
+
   function report(id: string, error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     options.logger?.error({ request: id, error: text }, 'the engine failed a request');
@@ -105,12 +112,24 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
       case 'GET /v1/beacons':
         return beacons.subscribe(response);
       default:
+        if (request.method === 'POST' && cancel(path ?? '', response)) return;
         sendError(response, {
           status: 404,
           type: 'invalid_request_error',
-          message: `no route ${request.method} ${path}; there are POST /v1/completions, POST /v1/chat/completions, GET /v1/models`,
+          message: `no route ${request.method} ${path}; there are POST /v1/completions, POST /v1/chat/completions, GET /v1/models, POST /v1/requests/ID/stop, POST /v1/requests/ID/kill`,
         });
     }
+  }
+
+  /** False: it is no such path. An id that is not there yet is cancelled when it comes. */
+  function cancel(path: string, response: ServerResponse): boolean {
+    const [, id, level] = /^\/v1\/requests\/([\w.:-]{1,512})\/(stop|kill)$/.exec(path) ?? [];
+    if (id === undefined) return false;
+    if (level === 'stop') stopped.add(id);
+    const running = endpoint.cancel(id, level as 'stop' | 'kill', `${level} by its id`);
+    if (!running) stopped.delete(id);
+    sendJson(response, 200, JSON.stringify({ id, running }));
+    return true;
   }
 
   async function complete(
@@ -123,7 +142,7 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     response.on('close', () => gone.abort());
     const { value, bytes } = await readJson(request, maxBodyBytes);
     const parsed = parseCompletion(value, isChat);
-    const id = requestIdOf(request.headers);
+    const id = requestIdOf(request.headers, MAX_ID);
     const call = {
       engine,
       endpoint,
@@ -131,10 +150,16 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
       id,
       bytes,
       signal: gone.signal,
+      deadlineMs: timeoutMsOf(request.headers),
+      isStopped: () => stopped.has(id),
       report: (error: unknown) => report(id, error),
     };
     const wantsFrames = request.headers.accept === FRAMES_TYPE;
-    await (wantsFrames ? answerFrames(call, response) : answerOpenAi(call, response));
+    try {
+      await (wantsFrames ? answerFrames(call, response) : answerOpenAi(call, response));
+    } finally {
+      stopped.delete(id);
+    }
   }
 
   const { port, url } = await api.listen(options.port ?? 8000, host).catch(async (error: unknown) => {

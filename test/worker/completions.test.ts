@@ -49,6 +49,8 @@ async function serve(choices: readonly ((signal: AbortSignal) => AsyncGenerator<
       id: 'r',
       bytes: 0,
       signal,
+      deadlineMs: Number.POSITIVE_INFINITY,
+      isStopped: () => false,
       report,
     };
     void answerOpenAi(call, response).finally(isAnswered);
