@@ -1,6 +1,7 @@
 /** The client of one request: reads to its end, and holds every byte against the answer of a run without faults. */
 import type { ClientEvent } from '../../lib/fleet/logical-request.js';
 import type { RequestSpec } from './scenario.js';
+import { IN_TIME_MS } from './stats.js';
 import { type ToyAnswer, wholeAnswer } from './toy-engine.js';
 import type { World } from './world.js';
 
@@ -15,11 +16,12 @@ export interface SimClient {
   readonly servedMs: number | null;
 }
 
-export function createClient({ checks, kernel }: World, spec: RequestSpec): SimClient {
+export function createClient({ checks, kernel, stats }: World, spec: RequestSpec): SimClient {
   const answers: (ToyAnswer | undefined)[] = [];
   const texts = Array.from({ length: spec.choices }, () => ({ text: '', tokens: 0, isEnded: false }));
   let isOver = false;
   let hasLeft = false;
+  const cameMs = kernel.nowMs;
   let servedMs: number | null = null;
 
   const answer = (choice: number): ToyAnswer => (answers[choice] ??= wholeAnswer(spec, choice));
@@ -89,7 +91,10 @@ export function createClient({ checks, kernel }: World, spec: RequestSpec): SimC
               () => `${spec.id}: ends before its choices`,
             );
           isOver = true;
-          if (event.type === 'end' && !hasLeft) servedMs = kernel.nowMs;
+          if (event.type === 'end' && !hasLeft) {
+            servedMs = kernel.nowMs;
+            if (servedMs - cameMs <= IN_TIME_MS) stats.inTime += 1;
+          }
           const { promptTokens, completionTokens } = event.usage;
           checks.check(
             7,

@@ -1,39 +1,58 @@
-/** node build-sim/test/sim/compare.js [SEEDS]: detectors on the same seeds, and false ejections under pauses. */
-import { runSeeds } from './batch.js';
-import { DETECTION, PAUSES } from './profiles.js';
-import { RIVALS } from './rivals.js';
-import type { Machines } from './world.js';
+/** node build-sim/test/sim/compare.js [SEEDS]: other systems' policies and ours on the same seeds, as the tables of docs/simulation.md. */
+import type { Batch } from './batch.js';
+import { DETECTION, MIGRATIONS, OVERLOAD, SLOW } from './profiles.js';
+import { RIVALS, type RivalName } from './rivals.js';
+import type { Profile } from './scenario.js';
+import { runThreads } from './threads.js';
 
 const seeds = Number(process.argv[2] ?? 100);
-const policies: [string, Partial<Machines>][] = [
-  ['ours', {}],
-  ...Object.values(RIVALS).map(({ title, machines }): [string, Partial<Machines>] => [
-    `${title} (policy re-implementation)`,
-    machines,
-  ]),
-];
+
+const titleOf = (name: RivalName | 'ours'): string =>
+  name === 'ours' ? 'ours' : `${RIVALS[name].title} (policy re-implementation)`;
+
+const run = (name: string, profile: Profile, share: number): Promise<Batch> =>
+  runThreads({ from: 1, until: 1 + Math.ceil(seeds * share), profile, set: name, chunk: 10 });
 
 function quantile(sorted: readonly number[], share: number): string {
   if (sorted.length === 0) return '–';
   return `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!)}`;
 }
 
-console.log(`| policy | fault | noticed | of | median ms | p99 ms |\n|---|---|---|---|---|---|`);
-for (const [title, machines] of policies) {
-  const { stats } = runSeeds({ from: 1, until: 1 + seeds, step: 1 }, DETECTION, machines);
+const percent = (part: number, all: number): string => `${((100 * part) / Math.max(1, all)).toFixed(1)} %`;
+const sumOf = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((sum, each) => sum + each, 0);
+
+console.log('| policy | fault | noticed | of | median ms | p90 ms | p99 ms |\n|---|---|---|---|---|---|---|');
+for (const name of ['ours', 'dynamo', 'smg', 'envoy'] as const) {
+  const { stats } = await run(name, DETECTION, 1);
   for (const kind of ['crash', 'freeze', 'hang']) {
     const times = [...(stats.detections[kind] ?? [])].sort((a, b) => a - b);
     const all = stats.started[kind] ?? 0;
-    console.log(
-      `| ${title} | ${kind} | ${times.length} | ${all} | ${quantile(times, 0.5)} | ${quantile(times, 0.99)} |`,
-    );
+    const quantiles = [0.5, 0.9, 0.99].map((share) => quantile(times, share)).join(' | ');
+    console.log(`| ${titleOf(name)} | ${kind} | ${times.length} | ${all} | ${quantiles} |`);
   }
 }
-console.log(
-  '\n| policy | beacons of workers without a fault but pauses | false ejections | requests that failed |\n|---|---|---|---|',
-);
-for (const [title, machines] of policies) {
-  const { stats } = runSeeds({ from: 1, until: 1 + Math.ceil(seeds / 4), step: 1 }, PAUSES, machines);
-  const failed = Object.values(stats.failed).reduce((sum, each) => sum + each, 0);
-  console.log(`| ${title} | ${stats.probes} | ${stats.ejections} | ${failed} of ${stats.requests} |`);
+
+console.log('\n| migration rules | requests | ended with an error | attempts |\n|---|---|---|---|');
+for (const name of ['ours', 'dynamo-migration'] as const) {
+  const { stats } = await run(name, MIGRATIONS, 0.2);
+  const failed = sumOf(stats.failed);
+  console.log(
+    `| ${titleOf(name)} | ${stats.requests} | ${failed} (${percent(failed, stats.requests)}) | ${stats.dispatches} |`,
+  );
+}
+
+console.log('\n| canary | scenarios of slow engines | times a worker became unready |\n|---|---|---|');
+for (const name of ['ours', 'dynamo-canary'] as const) {
+  const { stats, scenarios } = await run(name, SLOW, 0.5);
+  console.log(`| ${titleOf(name)} | ${scenarios} | ${stats.unready} |`);
+}
+
+console.log('\n| admission | requests | refused | whole answer within 4 s |\n|---|---|---|---|');
+for (const name of ['ours', 'lets-all-in', 'gie', 'static-thresholds'] as const) {
+  const { stats } = await run(name, OVERLOAD, 0.2);
+  const title = name === 'lets-all-in' ? 'none' : titleOf(name);
+  console.log(
+    `| ${title} | ${stats.requests} | ${percent(sumOf(stats.rejected), stats.requests)} | ${stats.inTime} (${percent(stats.inTime, stats.requests)}) |`,
+  );
 }

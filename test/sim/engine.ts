@@ -57,7 +57,7 @@ export interface Engine {
   readonly steps: number;
   readonly scheduledTokens: number;
   /** Prefill still to do, and with it decode still expected. */
-  load(): { readonly prefillTokens: number; readonly activeTokens: number };
+  load(): { readonly prefillTokens: number; readonly activeTokens: number; readonly queued: number };
   submit(job: Job): void;
   cancel(job: Job): void;
   /** After a hang. */
@@ -233,7 +233,7 @@ export function createEngine(
           prefillTokens += prefillLeft;
           decodeTokens += Math.max(0, submit.request.maxTokens - length);
         }
-      return { prefillTokens, activeTokens: prefillTokens + decodeTokens };
+      return { prefillTokens, activeTokens: prefillTokens + decodeTokens, queued: waiting.length };
     },
     submit(job) {
       waiting.push(job);

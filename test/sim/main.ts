@@ -1,5 +1,6 @@
 /** npm run sim -- --seed N | --count M [--from N] [--threads T]. Exit code 1 on any violation, 64 on wrong options. */
 import { parseArgs } from 'node:util';
+import { PROFILES } from './profiles.js';
 import { makeScenario } from './scenario.js';
 import { type MachineSet, machineSet } from './sets.js';
 import { shrink } from './shrink.js';
@@ -7,7 +8,8 @@ import { simulate } from './simulate.js';
 import { runThreads } from './threads.js';
 
 const USAGE = `usage: npm run sim -- --seed N [--shrink] [--machines NAME]
-       npm run sim -- --count M [--from N] [--threads T] [--machines NAME]`;
+       npm run sim -- --count M [--from N] [--threads T] [--machines NAME]
+--profile NAME: another kind of scenario (${Object.keys(PROFILES).join(', ')})`;
 
 function usage(message: string): never {
   console.error(`${message}\n${USAGE}`);
@@ -23,6 +25,7 @@ function options() {
         from: { type: 'string', default: '1' },
         threads: { type: 'string', default: '2' },
         machines: { type: 'string', default: 'ours' },
+        profile: { type: 'string', default: 'random' },
         shrink: { type: 'boolean', default: false },
       },
     }).values;
@@ -47,12 +50,16 @@ const machines = (() => {
   }
 })();
 
+const profile =
+  PROFILES[values.profile] ??
+  usage(`--profile is one of ${Object.keys(PROFILES).join(', ')}, not ${values.profile}`);
+
 if (values.seed !== undefined) one(whole('seed', values.seed));
 else if (values.count !== undefined) await many(whole('count', values.count));
 else usage('either --seed or --count');
 
 function one(seed: number): void {
-  const scenario = makeScenario(seed);
+  const scenario = makeScenario(seed, profile);
   const started = performance.now();
   const { violation, events, checks, virtualMs, stats } = simulate(scenario, machines);
   const ms = performance.now() - started;
@@ -86,6 +93,7 @@ async function many(countOf: number): Promise<void> {
   const batch = await runThreads({
     from,
     until: from + countOf,
+    profile,
     set,
     threads: Math.max(1, whole('threads', values.threads)),
   });
@@ -112,6 +120,11 @@ async function many(countOf: number): Promise<void> {
       checks: batch.checks,
     }),
   );
+  const { probes } = batch.stats;
+  if (values.profile === 'pauses')
+    console.log(
+      `${ejections} false ejections in ${probes} beacons and ${dispatches} requests to workers: ${((1e6 * ejections) / (probes + dispatches)).toFixed(2)} in a million`,
+    );
   const failing = batch.failed.map(({ seed }) => seed);
   console.log(
     `${batch.scenarios} scenarios, ${failing.length} violations, failing seeds: ${failing.length === 0 ? 'none' : failing.slice(0, 50).join(' ')}, ` +

@@ -9,11 +9,7 @@ import { createLogicalRequest, type RequestOutput } from '../../lib/fleet/logica
 import { createRetryBudget } from '../../lib/fleet/retry-budget.js';
 import type { WorkerRef } from '../../lib/fleet/types.js';
 import { type DrainStep, stepDrain } from '../../lib/lifecycle/drain-machine.js';
-
-/** A machine of ours with some of it done otherwise. */
-function override<T extends object>(inner: T, changes: Partial<T>): T {
-  return Object.defineProperties(Object.create(inner), Object.getOwnPropertyDescriptors(changes)) as T;
-}
+import { override } from './override.js';
 
 /** Any change of the discovery lets every sick worker back in. */
 export function createSweepingEjector(): Ejector {

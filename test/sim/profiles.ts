@@ -65,3 +65,46 @@ export const totalOutage = (requestsPerSecond: number): Profile => ({
   maxChoices: 1,
 });
 const OUTAGE_MS = 60_000;
+
+/** Three times what the pool can do, under all limits of ours. */
+export const OVERLOAD: Profile = {
+  mode: 'safety',
+  workers: [5, 5],
+  requests: [2500, 2500],
+  faults: [0, 0],
+  isPlain: true,
+  hasTenants: true,
+  maxTokens: [20, 80],
+  maxChoices: 1,
+  maxWaiting: [64, 64],
+  activeMs: 20_000,
+  admission: {
+    options: {
+      adaptive: { initialTokens: 4096, minTokens: 512, headroomTokens: 256 },
+      codel: { targetMs: 200, intervalMs: 1000 },
+      feasibility: true,
+    },
+    thresholds: {},
+  },
+};
+
+/** Engines that are slow for a while, and nothing worse: no canary is to call one sick. */
+export const SLOW: Profile = {
+  mode: 'safety',
+  faults: [6, 10],
+  kinds: ['slow'],
+  requests: [100, 100],
+  isPlain: true,
+  activeMs: 15_000,
+};
+
+/** By the names that `npm run sim -- --profile NAME` knows. */
+export const PROFILES: Readonly<Record<string, Profile>> = {
+  random: {},
+  migrations: MIGRATIONS,
+  detection: DETECTION,
+  pauses: PAUSES,
+  store: STORE,
+  overload: OVERLOAD,
+  slow: SLOW,
+};

@@ -1,92 +1,25 @@
 /** Failure detectors of other systems, re-implemented from what is documented of them, in the place of our ejector. */
-import type { Candidate, Ejector } from '../../lib/fleet/ejector.js';
+import type { Ejector } from '../../lib/fleet/ejector.js';
 import { outcomeClass } from '../../lib/fleet/migratable.js';
-import type { Outcome, WorkerRef } from '../../lib/fleet/types.js';
+import { createRetryBudget } from '../../lib/fleet/retry-budget.js';
+import type { Outcome } from '../../lib/fleet/types.js';
+import { override } from './override.js';
+import { DYNAMO_CANARY, DYNAMO_MIGRATION, GIE, STATIC_THRESHOLDS } from './rival-policies.js';
+import { createTable, type Host } from './rival-table.js';
 import type { Machines } from './world.js';
 
-export type RivalName = 'dynamo' | 'smg' | 'envoy';
+export type RivalName =
+  | 'dynamo'
+  | 'smg'
+  | 'envoy'
+  | 'dynamo-migration'
+  | 'dynamo-canary'
+  | 'gie'
+  | 'static-thresholds';
 
 export interface Rival {
   readonly title: string;
   readonly machines: Partial<Machines>;
-}
-
-interface Host {
-  readonly ref: WorkerRef;
-  outUntilMs: number;
-  inRow: number;
-  good: number;
-  bad: number;
-  successes: number;
-  isHalfOpen: boolean;
-  times: number;
-}
-
-/** What the three have in common: a table of hosts, and who is out. */
-function createTable(policy: {
-  readonly failed: (host: Host, outcome: Outcome, atMs: number, hosts: readonly Host[]) => void;
-  readonly succeeded: (host: Host, atMs: number) => void;
-  readonly discovered?: (hosts: readonly Host[], atMs: number) => void;
-  readonly turn?: (hosts: readonly Host[], atMs: number) => void;
-  readonly isOut: (host: Host, atMs: number) => boolean;
-  /** Outcomes that count as failures. */
-  readonly counts: (outcome: Outcome) => boolean;
-  readonly panicRatio: number;
-}): Ejector {
-  const hosts = new Map<string, Host>();
-  const find = ({ worker, incarnation }: WorkerRef): Host | undefined => {
-    const host = hosts.get(worker);
-    return host?.ref.incarnation === incarnation ? host : undefined;
-  };
-  const all = (): Host[] => [...hosts.values()];
-  let seenMs = 0;
-
-  return {
-    add(ref, atMs) {
-      if (find(ref) !== undefined) return;
-      const fresh = { outUntilMs: 0, inRow: 0, good: 0, bad: 0, successes: 0, isHalfOpen: false, times: 0 };
-      hosts.set(ref.worker, { ref, ...fresh });
-      policy.discovered?.(all(), atMs);
-    },
-    remove(ref, atMs) {
-      if (find(ref) === undefined) return;
-      hosts.delete(ref.worker);
-      policy.discovered?.(all(), atMs);
-    },
-    permit: (ref) => (find(ref) === undefined ? null : 0),
-    outcome(ref, _generation, outcome, atMs) {
-      const host = find(ref);
-      if (host === undefined) return;
-      seenMs = Math.max(seenMs, atMs);
-      policy.turn?.(all(), atMs);
-      if (outcome === 'success') policy.succeeded(host, atMs);
-      else if (policy.counts(outcome)) policy.failed(host, outcome, atMs, all());
-    },
-    // None of them has a second signal beside the outcomes of requests.
-    strike: () => {},
-    forgive: () => {},
-    latency: () => {},
-    view(atMs, isAvailable = () => true) {
-      seenMs = Math.max(seenMs, atMs);
-      policy.turn?.(all(), atMs);
-      const available = all().filter(({ ref }) => isAvailable(ref));
-      const routable = available.filter((host) => !policy.isOut(host, atMs));
-      const isPanic = hosts.size > 0 && routable.length / hosts.size < policy.panicRatio;
-      const chosen = isPanic ? available : routable;
-      const candidates: Candidate[] = chosen.map(({ ref }) => ({
-        ref,
-        weight: 1,
-        recentFailures: 0,
-        isTrial: false,
-      }));
-      return { candidates, isPanic, ejected: all().length - routable.length };
-    },
-    isEjected(ref, atMs) {
-      const host = find(ref);
-      seenMs = Math.max(seenMs, atMs);
-      return host !== undefined && policy.isOut(host, seenMs);
-    },
-  };
 }
 
 const isTransport = (outcome: Outcome): boolean =>
@@ -180,11 +113,25 @@ function createOutlier(): Ejector {
   });
 }
 
+/** Neither Dynamo nor SMG has one for the pool. */
+const createNoBudget: typeof createRetryBudget = (options) =>
+  override(createRetryBudget(options), { tryWithdraw: () => true });
+
 export const RIVALS: Readonly<Record<RivalName, Rival>> = {
   dynamo: {
     title: 'Dynamo, inhibition sweep',
-    machines: { createEjector: createInhibition, hasBeacons: false },
+    machines: { createEjector: createInhibition, createRetryBudget: createNoBudget, hasBeacons: false },
   },
-  smg: { title: 'SMG, circuit breaker', machines: { createEjector: createBreaker, hasBeacons: false } },
+  smg: {
+    title: 'SMG, circuit breaker',
+    machines: { createEjector: createBreaker, createRetryBudget: createNoBudget, hasBeacons: false },
+  },
   envoy: { title: 'Envoy, outlier detection', machines: { createEjector: createOutlier, hasBeacons: false } },
+  'dynamo-migration': {
+    title: 'Dynamo, migration rules',
+    machines: { ...DYNAMO_MIGRATION, createEjector: createInhibition },
+  },
+  'dynamo-canary': { title: 'Dynamo, canary', machines: DYNAMO_CANARY },
+  gie: { title: 'GIE, saturation formula', machines: GIE },
+  'static-thresholds': { title: 'Dynamo, static thresholds', machines: STATIC_THRESHOLDS },
 };

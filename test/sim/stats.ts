@@ -1,4 +1,6 @@
 /** What one scenario came to. Sums over many scenarios are made by `addStats`. */
+export const IN_TIME_MS = 4000;
+
 export interface Stats {
   requests: number;
   finished: number;
@@ -17,6 +19,10 @@ export interface Stats {
   /** Of workers that nothing was wrong with. */
   falseEjections: number;
   poison: number;
+  /** Requests that had their whole answer within `IN_TIME_MS` of their arrival. */
+  inTime: number;
+  /** Canaries that made a worker unready. */
+  unready: number;
   /** Chances at which a worker that was well could have been ejected by mistake. */
   probes: number;
   faults: number;
@@ -44,6 +50,8 @@ export function emptyStats(): Stats {
     ejections: 0,
     falseEjections: 0,
     poison: 0,
+    inTime: 0,
+    unready: 0,
     probes: 0,
     faults: 0,
     detections: {},

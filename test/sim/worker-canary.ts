@@ -37,7 +37,7 @@ export function createCanaryRunner(
   incarnation: string,
   isRefusing: () => boolean,
 ): CanaryRunner {
-  const { checks, machines, random } = world;
+  const { checks, machines, random, stats } = world;
   let state = initialCanary(POLICY, actor.now());
   let isFailed = false;
   /** Whether each of the last conclusive test requests really failed. */
@@ -51,6 +51,7 @@ export function createCanaryRunner(
       else {
         isFailed = effect.report.status === 'failed';
         if (!isFailed) continue;
+        stats.unready += 1;
         const failures = truth.filter((each) => each).length;
         checks.check(
           29,

@@ -48,6 +48,7 @@ export type BeaconMessage = Omit<Beacon, 'atMs'> & {
   readonly kvBlocksUsed: number;
   readonly kvBlocksTotal: number;
   readonly prefillTokens: number;
+  readonly queued: number;
   readonly maxBatchedTokens: number;
 };
 

@@ -147,11 +147,13 @@ export function createAdmission(core: Core): Admission {
     },
     enter,
     report(message, isServing) {
-      const { ref, kvBlocksUsed, kvBlocksTotal, prefillTokens, maxBatchedTokens } = message;
+      const { ref, kvBlocksUsed, kvBlocksTotal, prefillTokens, maxBatchedTokens, queued } = message;
       if (!isServing) busy.forget(ref.worker);
       else {
         const kvRatio = kvBlocksUsed / kvBlocksTotal;
-        busy.report(ref.worker, { kvRatio, prefillTokens, maxBatchedTokens });
+        // Of those waiting at a worker only the policies of others want to know.
+        const pressure = { kvRatio, prefillTokens, maxBatchedTokens, queued };
+        busy.report(ref.worker, pressure);
         checks.reported(ref.worker, kvRatio, prefillTokens);
       }
       if (admission.queued > 0) tick();
