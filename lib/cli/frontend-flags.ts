@@ -14,6 +14,12 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
     meaning: 'workers at http(s)://host:port (those that are found)',
   },
   ...DISCOVERY_FLAGS,
+  {
+    flag: '--processes',
+    placeholder: 'N',
+    kind: { type: 'integer', min: 1, max: 64 },
+    meaning: 'processes that share the port, for more cores (1)',
+  },
   { ...HTTP_PORT, variable: 'DYN_HTTP_PORT' },
   { ...HTTP_HOST, variable: 'DYN_HTTP_HOST' },
   {

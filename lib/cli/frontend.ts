@@ -1,17 +1,22 @@
+import { join } from 'node:path';
 import { DYNAMO_NAMES, textOf } from '../config/dynamo-names.js';
 import type { HealthOptions, Logger } from '../config/options.js';
-import { resolveAdminToken } from '../config/resolve.js';
 import { environmentName } from '../config/schema.js';
 import { startFrontend } from '../frontend/frontend.js';
+import { startFrontendProcesses } from '../frontend/processes/primary.js';
+import { validateFrontend } from '../frontend/validate.js';
 import { startWith } from '../lifecycle/start.js';
 import { urlOf } from '../probe/listener-url.js';
 import { isListenerConfigured } from '../worker/probe-port.js';
 import { parseFleetFlags } from './fleet-flags.js';
 import { runFleet, withFreeProbePort } from './fleet-run.js';
 import { FRONTEND_FLAGS } from './frontend-flags.js';
-import { frontendOptions } from './frontend-options.js';
+import { commandOptions, processesOf, shareOf } from './frontend-options.js';
 
-import { isAdminDisabled, pathVariables, withGracePeriod } from './frontend-variables.js';
+import { withGracePeriod } from './frontend-variables.js';
+
+/** Of each of several processes. */
+const ENTRY = join(__dirname, 'frontend-process.js');
 
 export { frontendHelp } from './frontend-flags.js';
 
@@ -19,12 +24,10 @@ export { frontendHelp } from './frontend-flags.js';
 export function frontend(args: readonly string[]): Promise<number | undefined> {
   return runFleet('frontend', async (logger, logToStderr) => {
     const { values, health: flags } = parseFleetFlags(args, FRONTEND_FLAGS, process.env);
-    const token = isAdminDisabled(process.env) ? null : resolveAdminToken(flags, process.env);
-    const options = {
-      ...frontendOptions(values),
-      paths: pathVariables(process.env),
-      ...(token === null ? {} : { adminToken: token }),
-    };
+    const options = commandOptions(values, flags, process.env);
+    const processes = processesOf(values);
+    shareOf(options, processes);
+    validateFrontend(options);
     dropWorkerVariables(logger);
     const health = await startWith(
       {
@@ -33,7 +36,10 @@ export function frontend(args: readonly string[]): Promise<number | undefined> {
       },
       { logToStderr },
     );
-    const api = await startFrontend({ ...options, health, logger });
+    const api =
+      processes === 1
+        ? await startFrontend({ ...options, health, logger })
+        : await startFrontendProcesses({ ...options, processes, entry: ENTRY, args, health, logger });
     health.onShutdown('frontend', () => api.close());
     return { url: api.url, probes: health.listeners.map(urlOf), workers: options.workers };
   });

@@ -1,4 +1,4 @@
-import { createFrontendHealth } from '../dialects/dynamo-frontend.js';
+import { createFrontendHealth, type FrontendHealth } from '../dialects/dynamo-frontend.js';
 import { createServiceRate } from '../fleet/service-rate.js';
 import { showFrontend } from '../lifecycle/show-frontend.js';
 import { monoMs } from '../native/clock.js';
@@ -14,6 +14,7 @@ import { createWorkerPool } from './pool.js';
 import { createRegister } from './register.js';
 import { createRequests } from './requests.js';
 import { createRoutes } from './routes.js';
+import type { Sharing } from './sharing.js';
 import { createShow } from './show.js';
 import { createTermsReader } from './terms.js';
 import { startTicker } from './ticker.js';
@@ -27,7 +28,15 @@ export type { Frontend, FrontendOptions } from './options.js';
  * OpenAI's API in front of workers: a stream whose worker is lost goes on at another one. See docs/frontend.md.
  * @throws InferenceHealthError ERR_CONFIG_INVALID, ERR_PORT_IN_USE, ERR_HOST_INVALID, ERR_PORT_FORBIDDEN
  */
-export async function startFrontend(options: FrontendOptions): Promise<Frontend> {
+export function startFrontend(options: FrontendOptions): Promise<Frontend> {
+  return startFrontendWith(options, null);
+}
+
+/** @param sharing with other processes of the same port; null: there are none */
+export async function startFrontendWith(
+  options: FrontendOptions,
+  sharing: Sharing | null,
+): Promise<Frontend> {
   const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
   validateFrontend(options);
   const log = (fields: object, message: string): void => options.logger?.info(fields, message);
@@ -35,7 +44,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     () => documented,
     (view) => options.health !== undefined && showFrontend(options.health, view),
   );
-  const documented = createFrontendHealth(options.healthMode, show.soon);
+  const documented = withSharing(createFrontendHealth(options.healthMode, show.soon), sharing);
   show.now();
 
   const given = options.workers ?? [];
@@ -87,13 +96,12 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     gate: () => gate,
     tenants: admission.tenantHeader === undefined ? null : (admission.tenants ?? []),
   });
-  const requests = createRequests({ pool, gate, metrics, options, log });
+  const requests = createRequests({ pool, gate, metrics, options, sharing, log });
 
   const endTicks = startTicker((now) => {
     pool.tick();
     gate.tick();
     requests.tick(now);
-    if (requests.isDraining) api.server.closeIdleConnections();
     requests.each((stream) => {
       if (now >= stream.nextTimerMs()) stream.tick();
     });
@@ -103,7 +111,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
 
   const routes = createRoutes({
     documented,
-    metrics,
+    metrics: { contentType: metrics.contentType, text: sharing?.metricsText ?? metrics.text },
     requests,
     maxBodyBytes,
     isForeign,
@@ -114,7 +122,8 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
             ...pool.thresholds,
             async set(model, change) {
               log({ model, ...change }, 'thresholds set');
-              pool.thresholds.set(model, change);
+              if (sharing === null) pool.thresholds.set(model, change);
+              else await sharing.spread(model, change);
             },
           }),
     models: pool.models,
@@ -128,11 +137,11 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     await requests.idle();
   }
   const onDrain = (): void => void drain();
-  options.health?.on('drain', onDrain);
+  options.health?.on('drain', onDrain).on('terminate', requests.cut);
 
   async function close(): Promise<void> {
     endTicks();
-    options.health?.off('drain', onDrain);
+    options.health?.off('drain', onDrain).off('terminate', requests.cut);
     documented.setStage('stopping');
     requests.isDraining = true;
     requests.cut();
@@ -149,6 +158,14 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     try {
       feed = await openEventFeed(options.events, pool.hear, options.logger);
       if (feed !== null) metrics.addEvents(feed.view);
+      sharing?.attach({
+        setThresholds: pool.thresholds.set,
+        quarantine: requests.quarantine,
+        figures: metrics.figures,
+        retryBudget: requests.retryBudget,
+        hedgeBudget: requests.hedgeBudget,
+      });
+      if (sharing !== null) return sharing.listen(api.server).url;
       return (await api.listen(options.port ?? 8000, host)).url;
     } catch (error) {
       endTicks();
@@ -177,5 +194,28 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     },
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+function withSharing(health: FrontendHealth, sharing: Sharing | null): FrontendHealth {
+  if (sharing === null) return health;
+  return {
+    get mode() {
+      return health.mode;
+    },
+    get stage() {
+      return health.stage;
+    },
+    setStage: health.setStage,
+    health: health.health,
+    live: health.live,
+    set(key, instance) {
+      health.set(key, instance);
+      sharing.instance(key, instance);
+    },
+    delete(key) {
+      health.delete(key);
+      sharing.instance(key, null);
+    },
   };
 }

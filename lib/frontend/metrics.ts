@@ -5,10 +5,13 @@ import { PREFIX } from '../metrics/family.js';
 import { createAdmissionMetrics, type ReadGate, type TenantMetrics } from './admission-metrics.js';
 import { addEventMetrics } from './event-metrics.js';
 import type { MemberView } from './member-view.js';
+import type { Figures } from './processes/messages.js';
 
 export interface FrontendMetrics {
   readonly contentType: string;
   text(): Promise<string>;
+  /** The same for who sums up several processes. */
+  figures(): Promise<Figures>;
   migrated(outcome: string, mode: string): void;
   ejected(): void;
   tokens(count: number): void;
@@ -75,26 +78,35 @@ export function createFrontendMetrics(read: {
     });
   gauge('requests_in_flight', 'Requests that run or wait.', (own) => own.set(read.inFlight()));
   gauge('requests_queued', 'Requests that wait for a place.', (own) => own.set(read.queued()));
-  const workers = (name: string, help: string, value: (member: MemberView) => number): void => {
+  const workers = (
+    name: string,
+    help: string,
+    aggregator: 'sum' | 'max',
+    value: (member: MemberView) => number,
+  ): void => {
     new Gauge({
       name: PREFIX + name,
       help,
       labelNames: ['worker'],
+      aggregator,
       registers,
       collect() {
         for (const member of read.members()) this.set({ worker: member.url }, value(member));
       },
     });
   };
-  workers('worker_ejected', 'Whether the worker is out of the choice.', ({ isEjected }) => Number(isEjected));
-  workers('worker_serving', 'Whether the worker is there and takes requests.', ({ state }) =>
+  workers('worker_ejected', 'Whether the worker is out of the choice.', 'max', ({ isEjected }) =>
+    Number(isEjected),
+  );
+  workers('worker_serving', 'Whether the worker is there and takes requests.', 'max', ({ state }) =>
     Number(state === 'serving'),
   );
-  workers('worker_requests_in_flight', 'Own requests at the worker.', ({ inFlight }) => inFlight);
+  workers('worker_requests_in_flight', 'Own requests at the worker.', 'sum', ({ inFlight }) => inFlight);
 
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    figures: async () => (await registry.getMetricsAsJSON()) as unknown as Figures,
     migrated: (outcome, mode) => migrations.inc({ outcome, mode }),
     ejected: () => ejections.inc(),
     tokens: (count) => tokens.inc(count),

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { RejectReason } from '../fleet/admission/admission.js';
 import type { ClientEvent } from '../fleet/logical-request.js';
-import { createRetryBudget } from '../fleet/retry-budget.js';
 import type { Outcome } from '../fleet/types.js';
 import { monoMs } from '../native/clock.js';
 import type { JsonBody } from '../worker/http-body.js';
@@ -15,7 +14,9 @@ import type { FrontendMetrics } from './metrics.js';
 import { runOpaque } from './opaque.js';
 import type { FrontendOptions } from './options.js';
 import type { WorkerPool } from './pool.js';
+import { createSharedBudget, type SharedBudget } from './processes/shared-budget.js';
 import { createRefusals } from './refusals.js';
+import type { Sharing } from './sharing.js';
 import { type RunningStream, runStream, type StreamRequest } from './stream.js';
 import type { RequestTerms } from './terms.js';
 
@@ -24,6 +25,7 @@ export interface RequestPorts {
   readonly gate: Gate;
   readonly metrics: FrontendMetrics;
   readonly options: FrontendOptions;
+  readonly sharing?: Sharing | null;
   log(fields: object, message: string): void;
 }
 
@@ -34,6 +36,10 @@ export interface Requests {
   readonly inFlight: number;
   readonly migrations: Readonly<Record<string, number>>;
   isDraining: boolean;
+  readonly retryBudget: SharedBudget;
+  readonly hedgeBudget: SharedBudget;
+  /** Refuses what is known elsewhere to cost workers their lives. */
+  quarantine(hash: string): void;
   run(request: StreamRequest, terms: SentTerms, response: ServerResponse): void;
   each(tell: (stream: RunningStream) => void): void;
   /** Call it several times a second. */
@@ -59,11 +65,19 @@ const RETRY_LATER: OpenAiError = {
   code: 'draining',
 };
 
-export function createRequests({ pool, gate, metrics, options, log }: RequestPorts): Requests {
+export function createRequests({
+  pool,
+  gate,
+  metrics,
+  options,
+  sharing = null,
+  log,
+}: RequestPorts): Requests {
   const running = new Set<Running>();
   const migrations: Record<string, number> = {};
-  const retryBudget = createRetryBudget();
-  const hedgeBudget = createRetryBudget({ ratio: 0.02, minPerSecond: 1 });
+  const processes = sharing?.processes ?? 1;
+  const retryBudget = createSharedBudget(processes);
+  const hedgeBudget = createSharedBudget(processes, { ratio: 0.02, minPerSecond: 1 });
   const idleWaiters: (() => void)[] = [];
   let isDraining = false;
   let hasProgress = false;
@@ -182,6 +196,7 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
           },
           onPoison(workers) {
             quarantine.add(hash(), monoMs());
+            sharing?.poisoned(hash());
             for (const ref of workers) pool.forgive(ref);
             log({ request: id }, 'poison request');
           },
@@ -219,6 +234,9 @@ export function createRequests({ pool, gate, metrics, options, log }: RequestPor
       return running.size;
     },
     migrations,
+    retryBudget,
+    hedgeBudget,
+    quarantine: (hash) => quarantine.add(hash, monoMs()),
     get isDraining() {
       return isDraining;
     },

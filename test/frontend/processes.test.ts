@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { sleep, until } from '../helpers/package.js';
+import { CLI, type Program, withProgram } from '../helpers/program.js';
+import { endToy, post, type Streamed, startToy, stream } from './fleet.js';
+
+const TOKEN = 'token-of-an-operator';
+const URL_LINE = /"url":"(http:[^"]+)","probes":\["(http:[^"]+)"\]/;
+
+interface Shared {
+  readonly url: string;
+  readonly probes: string;
+  readonly program: Program;
+  /** Of the processes behind the port. */
+  pids(): number[];
+}
+
+async function withProcesses(
+  count: number,
+  use: (shared: Shared) => Promise<void>,
+  args: readonly string[] = [],
+): Promise<void> {
+  const worker = await startToy('one');
+  try {
+    const command = [...CLI, 'frontend', '--workers', worker.url, '--processes', String(count)];
+    await withProgram(
+      [...command, '--http-port', '0', '--health-mode', 'strict', ...args],
+      { env: { INFERENCE_HEALTH_ADMIN_TOKEN: TOKEN } },
+      async (program) => {
+        const [, url = '', probes = ''] = await program.prints(URL_LINE);
+        const { pid } = program.process;
+        const pids = (): number[] =>
+          readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+        await until(async () => (await fetch(`${probes}/health`)).status === 200);
+        await use({ url, probes, program, pids });
+      },
+    );
+  } finally {
+    endToy(worker);
+  }
+}
+
+/** Over a connection of its own: each may come to another process. */
+const alone = { headers: { connection: 'close' } };
+
+/** Of the metrics of all processes. */
+async function figure(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`, alone)).text();
+  const line = text.split('\n').find((each) => each.startsWith(`inference_health_${name} `));
+  return line === undefined ? Number.NaN : Number(line.split(' ').pop());
+}
+
+/** As long as it lasts: 2 s. */
+const LONG = { prompt: 'x', max_tokens: 200 };
+
+const whole = (settled: PromiseSettledResult<Streamed>): boolean =>
+  settled.status === 'fulfilled' && settled.value.isDone && settled.value.errors.length === 0;
+
+it('serves one port with several processes, and the end of one costs only its own streams', async () => {
+  await withProcesses(2, async ({ url, probes, pids }) => {
+    expect(pids().length).toBe(2);
+    const health = await (await fetch(`${probes}/health`)).text();
+    expect(await (await fetch(`${url}/health`, alone)).text()).toBe(health);
+    for (let i = 0; i < 4; i += 1)
+      expect((await post(url, { prompt: 'x', max_tokens: 2 }, alone)).status).toBe(200);
+    expect(await figure(url, 'requests_total{outcome="success"}')).toBe(4);
+
+    const running = Array.from({ length: 4 }, () => stream(url, LONG));
+    const settled = Promise.allSettled(running);
+    await until(async () => (await figure(url, 'requests_in_flight')) === 4);
+    const [victim = 0] = pids();
+    process.kill(victim, 'SIGKILL');
+    await until(() => !pids().includes(victim));
+    expect((await post(url, { prompt: 'x', max_tokens: 2 }, alone)).status).toBe(200);
+    const outcomes = (await settled).map(whole);
+    expect(outcomes.filter((isWhole) => isWhole).length).toBe(2);
+
+    // Another one is in its place, and nothing that was counted is gone.
+    await until(async () => (await figure(url, 'frontend_processes')) === 2);
+    expect(await figure(url, 'frontend_restarts_total')).toBe(1);
+    expect(await figure(url, 'requests_total{outcome="success"}')).toBe(7);
+    expect(await figure(url, 'requests_in_flight')).toBe(0);
+    expect((await fetch(`${probes}/readyz`)).status).toBe(200);
+  });
+}, 30_000);
+
+it('shares thresholds with all processes, those that come later too', async () => {
+  await withProcesses(3, async ({ url, pids }) => {
+    const headers = {
+      authorization: `Bearer ${TOKEN}`,
+      'content-type': 'application/json',
+      connection: 'close',
+    };
+    const body = JSON.stringify({ model: 'toy', active_decode_blocks_threshold: 0.85 });
+    const shown = async (): Promise<string> => (await fetch(`${url}/busy_threshold`, { headers })).text();
+    await until(async () => {
+      const answers = await Promise.all([shown(), shown(), shown()]);
+      return answers.every((text) => text.includes('"toy"'));
+    });
+    const set = await fetch(`${url}/busy_threshold`, { method: 'POST', headers, body });
+    expect(set.status).toBe(200);
+    for (let i = 0; i < 6; i += 1) expect(await shown()).toContain('"active_decode_blocks_threshold":0.85');
+    const before = pids();
+    for (const pid of before.slice(1)) process.kill(pid, 'SIGKILL');
+    await until(async () => (await figure(url, 'frontend_processes')) === 3);
+    for (let i = 0; i < 6; i += 1)
+      await until(async () => (await shown()).includes('"active_decode_blocks_threshold":0.85'));
+  });
+}, 30_000);
+
+it('drains all processes at SIGTERM: what runs finishes, what comes is refused, exit 0', async () => {
+  await withProcesses(2, async ({ url, probes, program }) => {
+    const running = Array.from({ length: 4 }, () => stream(url, LONG));
+    await until(async () => (await figure(url, 'requests_in_flight')) === 4);
+    program.process.kill('SIGTERM');
+    const refused = await until(async () => {
+      const late = await post(url, { prompt: 'late' }, alone);
+      return late.status === 503 ? late : null;
+    });
+    expect([refused.headers.get('retry-after'), refused.headers.get('connection')]).toEqual(['1', 'close']);
+    const shown = await fetch(`${probes}/health`);
+    expect([shown.status, await shown.text()]).toEqual([
+      503,
+      '{"message":"Service is not ready","stage":"draining","status":"not_ready"}',
+    ]);
+    expect((await fetch(`${probes}/live`)).status).toBe(200);
+    for (const streamed of await Promise.all(running))
+      expect(streamed).toMatchObject({ isDone: true, errors: [], reason: 'length' });
+    expect(await program.exit()).toBe(0);
+  });
+}, 30_000);
+
+it('ends streams with an error at a second SIGTERM', async () => {
+  await withProcesses(2, async ({ url, program }) => {
+    const running = Array.from({ length: 2 }, () => stream(url, { prompt: 'x', max_tokens: 5000 }));
+    await until(async () => (await figure(url, 'requests_in_flight')) === 2);
+    program.process.kill('SIGTERM');
+    await program.logs(/"shutting down"/);
+    // Two at once count as one: shells and process managers send them.
+    await sleep(600);
+    program.process.kill('SIGTERM');
+    for (const streamed of await Promise.all(running))
+      expect(streamed).toMatchObject({ isDone: false, errors: ['the frontend is shutting down'] });
+    expect(await program.exit()).toBe(75);
+  });
+}, 30_000);
+
+it('lets streams finish when the process that has the port is killed, and leaves nothing behind', async () => {
+  await withProcesses(2, async ({ url, program, pids }) => {
+    const running = Array.from({ length: 2 }, () => stream(url, LONG));
+    await until(async () => (await figure(url, 'requests_in_flight')) === 2);
+    const children = pids();
+    program.process.kill('SIGKILL');
+    for (const streamed of await Promise.all(running))
+      expect(streamed).toMatchObject({ isDone: true, errors: [] });
+    await until(() => children.every((pid) => !isRunning(pid)));
+  });
+}, 30_000);
+
+it('refuses limits that leave nothing for a process', async () => {
+  const args = ['frontend', '--workers', 'http://127.0.0.1:9', '--processes', '4', '--max-concurrent', '3'];
+  await withProgram([...CLI, ...args], {}, async (program) => {
+    expect(await program.exit()).toBe(64);
+    expect(program.stderr()).toMatch(/--max-concurrent: expected at least --processes \(4\), received 3/);
+  });
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
