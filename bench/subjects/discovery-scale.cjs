@@ -6,7 +6,7 @@ const { createView } = require('../../dist/cjs/discovery/view.js');
 const { decodeRecord, encodeRecord, recordOf } = require('../../dist/cjs/discovery/record.js');
 const { createRegister } = require('../../dist/cjs/frontend/register.js');
 
-const { instances, changes } = JSON.parse(process.argv[2]);
+const { instances, changes, picks } = JSON.parse(process.argv[2]);
 const name = { namespace: 'dynamo', component: 'backend', endpoint: 'generate' };
 const nobody = { add() {}, remove() {}, setLeaving() {} };
 
@@ -53,6 +53,46 @@ for (let index = 0; index < changes; index += 1) {
 }
 const cachedUs = [];
 for (let index = 0; index < changes; index += 1) cachedUs.push(time(() => documented.health()));
+
+const { createCandidates } = require('../../dist/cjs/frontend/candidates.js');
+const { createBusyModels } = require('../../dist/cjs/frontend/busy-models.js');
+const { createEjector } = require('../../dist/cjs/fleet/ejector.js');
+const { createLoadView } = require('../../dist/cjs/fleet/load-view.js');
+const { route } = require('../../dist/cjs/fleet/router.js');
+
+const named = new Map();
+const ejector = createEjector();
+const loads = createLoadView();
+const busy = createBusyModels({});
+for (let index = 0; index < instances; index += 1) {
+  const ref = { worker: `w${index}`, incarnation: '1' };
+  const beacon = { model: 'm', ready: true, state: 'serving' };
+  named.set(ref.worker, {
+    ref,
+    beacon,
+    condition: 'alive',
+    isGone: false,
+    isLeaving: false,
+    isRetired: false,
+    problem: null,
+  });
+  ejector.add(ref, 0);
+  loads.report(ref, { atMs: 0, activeTokens: index % 100, kvBlocksUsed: 0, kvBlocksTotal: 0 });
+  busy.report('m', ref.worker, {
+    kvRatio: Number.NaN,
+    prefillTokens: Number.NaN,
+    maxBatchedTokens: Number.NaN,
+  });
+}
+const { random } = Math;
+const candidates = createCandidates({ named, ejector, loads, busy, random });
+const pick = () => route({ excluded: [], promptTokens: 100 }, candidates('m', 10), [random(), random()]);
+if (pick() === null) throw new Error('nobody took the request');
+const pickUs =
+  time(() => {
+    for (let count = 0; count < picks; count += 1) pick();
+  }) / picks;
+
 console.log(
   JSON.stringify({
     decodeUsEach: decodeUs / instances,
@@ -60,6 +100,7 @@ console.log(
     changeUs: median(changeUs),
     renderUs: median(renderUs),
     cachedUs: median(cachedUs),
+    pickUs,
     bytesEach,
     bodyBytes: documented.health().body.length,
   }),

@@ -43,8 +43,11 @@ export interface Ejector {
   forgive(ref: WorkerRef): void;
   /** Ratio of this worker's inter-token latency to the pool's median: above 3 it gets half the weight. */
   latency(ref: WorkerRef, ratio: number): void;
-  /** @param isAvailable false: drains or is cut off for other reasons; it counts for the panic, not as a candidate */
-  view(atMs: number, isAvailable?: (ref: WorkerRef) => boolean): EjectorView;
+  /**
+   * @param isAvailable false: drains or is cut off for other reasons; it counts for the panic, not as a candidate
+   * @param sample of a pool that is too large to look at every worker for every request: all is said of these alone
+   */
+  view(atMs: number, isAvailable?: (ref: WorkerRef) => boolean, sample?: readonly WorkerRef[]): EjectorView;
   isEjected(ref: WorkerRef, atMs: number): boolean;
 }
 
@@ -128,16 +131,17 @@ export function createEjector(options: EjectorOptions = {}): Ejector {
     latency(ref, ratio) {
       find(ref)?.setLatency(ratio);
     },
-    view(atMs, isAvailable = () => true) {
-      const available: Record[] = [];
-      for (const record of records.values()) if (isAvailable(record.ref)) available.push(record);
+    view(atMs, isAvailable = () => true, sample) {
+      const looked = sample?.flatMap((ref) => find(ref) ?? []) ?? [...records.values()];
+      const available = looked.filter(({ ref }) => isAvailable(ref));
       const routable = available.filter((record) => !record.isOut(atMs) || record.mayTry(atMs));
-      const isPanic = records.size > 0 && routable.length / records.size < config.panicRatio;
+      const isPanic = looked.length > 0 && routable.length / looked.length < config.panicRatio;
       const chosen = isPanic ? [...available].sort((a, b) => a.lastFailureMs - b.lastFailureMs) : routable;
       return {
         candidates: chosen.map((record) => record.candidate(atMs, isPanic)),
         isPanic: isPanic && available.length > routable.length,
-        ejected: ejectedCount(atMs),
+        ejected:
+          sample === undefined ? ejectedCount(atMs) : looked.filter((record) => record.isOut(atMs)).length,
       };
     },
     isEjected: (ref, atMs) => find(ref)?.isOut(atMs) ?? false,

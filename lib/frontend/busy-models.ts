@@ -55,7 +55,10 @@ export function createBusyModels(initial: Partial<Thresholds> = {}): BusyModels 
       if (found.length === 0) return { hasRoom: true, roomTokens: Number.POSITIVE_INFINITY };
       return {
         hasRoom: found.some(({ hasRoom }) => hasRoom),
-        roomTokens: found.reduce((sum, { roomTokens }) => sum + roomTokens, 0),
+        // Only where it is asked for: it looks at every worker.
+        get roomTokens() {
+          return found.reduce((sum, { roomTokens }) => sum + roomTokens, 0);
+        },
       };
     },
     models: () => [...seen].sort(),

@@ -2,10 +2,11 @@
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import { createEjector } from '../fleet/ejector.js';
 import { createLoadView } from '../fleet/load-view.js';
-import { type RoutableWorker, route } from '../fleet/router.js';
+import { route } from '../fleet/router.js';
 import type { WorkerRef } from '../fleet/types.js';
 import { isNewer, type WorkerBeacon } from '../wire/beacon.js';
 import { createBusyModels } from './busy-models.js';
+import { createCandidates } from './candidates.js';
 import { closeMember, createMember, isOpen, type Member, newHealth } from './member.js';
 import type { MemberView } from './member-view.js';
 import type { PoolPorts, Reservation, WorkerPool } from './pool-types.js';
@@ -199,28 +200,7 @@ export function createWorkerPool(
 
   const isBusy = (ref: WorkerRef | null): boolean => ref !== null && busy.isBusy(ref.worker);
 
-  function candidates(model: string | null, atMs: number): RoutableWorker[] {
-    const open = (worker: string): Member | undefined => {
-      const member = named.get(worker);
-      return member !== undefined && isOpen(member) ? member : undefined;
-    };
-    const view = ejector.view(atMs, ({ worker }) => open(worker) !== undefined);
-    const workers: RoutableWorker[] = [];
-    // A stream that moves goes to a busy worker rather than to none.
-    const allBusy = !busy.room(model).hasRoom;
-    for (const candidate of view.candidates) {
-      const member = open(candidate.ref.worker);
-      if (
-        member === undefined ||
-        isBusy(member.ref) !== allBusy ||
-        (model !== null && member.beacon?.model !== model)
-      )
-        continue;
-      const load = loads.load(candidate.ref, atMs);
-      workers.push({ ...candidate, load, condition: member.condition, cachedTokens: 0 });
-    }
-    return workers;
-  }
+  const candidates = createCandidates({ named, ejector, loads, busy, random });
 
   function reserve(
     member: Member,

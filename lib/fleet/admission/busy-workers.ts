@@ -73,8 +73,10 @@ export function createBusyWorkers(initial: Partial<Thresholds> = {}): BusyWorker
     get roomTokens() {
       if (members.size === 0) return Number.POSITIVE_INFINITY;
       let sum = 0;
-      for (const { pressure, isBusy } of members.values())
+      for (const { pressure, isBusy } of members.values()) {
         if (!isBusy) sum += roomTokens(thresholds, pressure);
+        if (sum === Number.POSITIVE_INFINITY) break;
+      }
       return sum;
     },
   };
