@@ -5,8 +5,8 @@ export const NATS_FLAG: FleetFlag = {
   flag: '--nats-server',
   placeholder: 'URL,URL',
   kind: { type: 'list' },
-  meaning: 'NATS at nats://host:port (off); see docs/events.md',
-  variable: 'NATS_SERVER',
+  // Not taken as a variable here: the library reads it, and names it where it is wrong.
+  meaning: 'NATS at nats://host:port (NATS_SERVER, else off)',
 };
 
 export const BEACONS_FLAG: FleetFlag = {

@@ -69,6 +69,7 @@ export async function startFrontendWith(
       now: monoMs,
       random: Math.random,
       log,
+      warn: (fields, message) => options.logger?.warn(fields, message),
       onLeaving: (ref) => requests.each((stream) => stream.leaving(ref)),
       onCondition: (ref, condition) =>
         requests.each((stream) => {

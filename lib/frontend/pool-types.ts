@@ -22,6 +22,8 @@ export interface PoolPorts {
   now(): number;
   random(): number;
   log(fields: object, message: string): void;
+  /** What somebody has to put right. */
+  warn(fields: object, message: string): void;
   /** The worker drains: what runs there may move. */
   onLeaving(ref: WorkerRef): void;
   onCondition(ref: WorkerRef, condition: WorkerCondition): void;

@@ -20,7 +20,7 @@ export function createWorkerPool(
   ports: PoolPorts,
   thresholds: Partial<Thresholds> = {},
 ): WorkerPool {
-  const { now, random, log } = ports;
+  const { now, random, log, warn } = ports;
   const ejector = createEjector();
   const loads = createLoadView();
   /** Of those that take requests. */
@@ -146,7 +146,7 @@ export function createWorkerPool(
   function exclude(member: Member, problem: WorkerProblem, error: string): void {
     if (member.problem === problem) return;
     member.problem = problem;
-    log({ url: member.url, error }, PROBLEM_TEXTS[problem]);
+    warn({ url: member.url, error }, PROBLEM_TEXTS[problem]);
     if (member.isGone) return;
     member.isGone = true;
     if (member.ref !== null) busy.forget(member.ref.worker);
@@ -161,7 +161,7 @@ export function createWorkerPool(
     }
     if (member.ref === null && member.lastError !== error.message) {
       member.lastError = error.message;
-      log({ url: member.url, error: error.message }, 'worker not reached');
+      warn({ url: member.url, error: error.message }, 'worker not reached');
     }
     if (!refused || member.isGone || member.ref === null) return;
     // Nobody listens where it was: the process is gone, and what ran there with it.
