@@ -9,6 +9,7 @@ import { count } from '../stats.js';
 import { END_TOKEN } from '../toy-engine.js';
 import type { Admission, Entry } from './admission.js';
 import { type Attempts, createAttempts } from './attempts.js';
+import { createBudgets } from './budgets.js';
 import { type Core, isSameLife, type Open } from './core.js';
 import type { Ejections } from './ejections.js';
 import type { Picker } from './pick.js';
@@ -24,9 +25,6 @@ export interface Requests {
   check(): void;
 }
 
-/** Successes are told no more often. */
-const SUCCESS_MS = 100;
-
 export function createRequests(
   core: Core,
   admission: Admission,
@@ -35,17 +33,11 @@ export function createRequests(
 ): Requests {
   const { world, actor, ejector, open, stamp } = core;
   const { checks, kernel, machines, scenario, stats } = world;
-  const budget = machines.createRetryBudget();
-  const hedgeBudget = machines.createRetryBudget({ ratio: 0.02, minPerSecond: scenario.hedgePerSecond });
+  const budgets = createBudgets(core);
   const quarantine = createQuarantine();
-  const attempts = createAttempts(core, admission, picker, ejections, { handle, token });
-  const startedMs = actor.now();
-  let succeededMs = Number.NEGATIVE_INFINITY;
-  let requests = 0;
-  let paid = 0;
+  const attempts = createAttempts(core, admission, picker, ejections, { handle, token: budgets.token });
 
   function arrive(spec: RequestSpec): SimClient {
-    requests += 1;
     stats.requests += 1;
     const atMs = actor.now();
     const client = createClient(world, spec);
@@ -59,7 +51,7 @@ export function createRequests(
       client.receive({ type: 'error', outcome: 'poison', why: 'quarantined', usage });
       return client;
     }
-    budget.deposit(atMs);
+    budgets.deposit(atMs);
     const deadlineMs = spec.deadlineMs === null ? null : atMs + core.toLocal(spec.deadlineMs);
     let entry: Open | null = null;
     const place = admission.enter(spec, {
@@ -113,25 +105,11 @@ export function createRequests(
         deadlineMs,
       },
       limits: { migrationLimit: scenario.migrationLimit },
-      retryBudget(now) {
-        if (!budget.tryWithdraw(now)) return false;
-        paid += 1;
-        stats.paidRetries += 1;
-        return true;
-      },
-      hedgeBudget: (now) => scenario.hedgePerSecond > 0 && hedgeBudget.tryWithdraw(now),
+      retryBudget: budgets.retry,
+      hedgeBudget: budgets.hedge,
       choices,
       stop,
     });
-  }
-
-  /** The pool answers, and is worth retries. */
-  function token(): void {
-    const atMs = actor.now();
-    if (atMs < succeededMs + SUCCESS_MS) return;
-    succeededMs = atMs;
-    budget.succeed(atMs);
-    hedgeBudget.succeed(atMs);
   }
 
   function handle(entry: Open, out: RequestOutput): void {
@@ -211,14 +189,12 @@ export function createRequests(
               handle(entry, entry.logical.step(choice, { type: 'failed', epoch, outcome, ...stamp() }));
     },
     check() {
-      checks.passed(2);
+      checks.passed(1);
       const { outstanding } = attempts;
       const { inFlight } = core.loadView;
       if (inFlight !== outstanding)
         checks.check(8, false, () => `${inFlight} in flight, ${outstanding} sent`);
-      const seconds = (actor.now() - startedMs) / 1000 + 1;
-      if (paid > requests * 0.2 + 10 * seconds)
-        checks.check(12, false, () => `${paid} retries of ${requests} requests`);
+      budgets.check();
     },
   };
 }
