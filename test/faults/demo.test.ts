@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest';
-import { run } from '../helpers/program.js';
+import { runScript } from './command.js';
 
-it('the demo shows a stream that outlives a kill, a freeze and a drain, and ends by itself', async () => {
-  const command = [process.execPath, 'scripts/demo.mjs', '--engine', 'toy', '--seconds', '1', '--etcd', 'no'];
-  const { code, stdout, stderr } = await run(command);
+it('the demo shows a stream that outlives a kill, a freeze and a drain, and ends by itself', {
+  timeout: 120_000,
+}, async () => {
+  const command = ['scripts/demo.mjs', '--engine', 'toy', '--seconds', '1', '--etcd', 'no'];
+  const { code, stdout, stderr } = await runScript(command);
   expect(stdout).toMatch(/the stream leaves worker-\d \(reset\) behind token \d+/);
   expect(stdout).toMatch(/the stream goes on at worker-\d/);
   const summary = stdout.slice(stdout.indexOf('--- summary ---'));

@@ -1,5 +1,5 @@
 // The recovery scenarios: what happens, step by step, in what order, and which line of which process shows it.
-// `before` names a step that must come later; a step without it only has to be there.
+// A step with `true` behind it only has to be there; the others come in this order.
 
 const NOTHING_LOST = { differed: 0, failed: 0, rejected: 0 };
 const steady = { streams: 9, tokens: 80 };
@@ -37,7 +37,7 @@ export const RECOVERIES = {
       bounds: { ...NOTHING_LOST, moved: 1 },
     },
     steps: [
-      ['the worker dies', says('worker', 'process ended', { signal: 'SIGKILL' })],
+      ['the worker dies', says('fault', 'sigkill')],
       ['what was in flight there moves, at once', says('frontend-0', 'stream moves', { outcome: 'reset' })],
       ['new requests go to the others', says('frontend-0', 'worker ejected')],
       ['its lease expires: the watch tells its removal', says('frontend-0', 'worker no longer registered')],
@@ -97,22 +97,22 @@ export const RECOVERIES = {
       ['the engine process dies', says('fault', 'engine-kill')],
       ['the monitor sees it', says('worker', 'engine failure', { kind: 'dead' })],
       ['the worker shuts down', says('worker', 'shutting down', { reason: 'engine failure' })],
-      ['what is in flight moves', says('frontend-0', 'stream moves')],
+      // By the break of the stream or by the drain, whichever is told first.
+      ['what is in flight moves', says('frontend-0', 'stream moves'), true],
       ['it cleans up', says('worker', 'clean-up hook done')],
       ['the process ends with 1', says('worker', 'process ended', { code: 1 })],
     ],
   },
 };
 
-/** The first event of each step, behind that of the step before; null: there is none. */
+/** The first event of each step, not before that of the step before; null: there is none. */
 export function findSteps(steps, events) {
   const sorted = [...events].sort((a, b) => a.atMs - b.atMs);
-  let from = 0;
-  return steps.map(([words, wanted]) => {
-    const index = sorted.findIndex((event, at) => at >= from && fits(event, wanted));
-    if (index < 0) return { words, event: null };
-    from = index;
-    return { words, event: sorted[index] };
+  let sinceMs = 0;
+  return steps.map(([words, wanted, isAnyTime]) => {
+    const event = sorted.find((each) => (isAnyTime || each.atMs >= sinceMs) && fits(each, wanted)) ?? null;
+    if (event !== null && !isAnyTime) sinceMs = event.atMs;
+    return { words, event };
   });
 }
 
