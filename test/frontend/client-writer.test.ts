@@ -11,10 +11,11 @@ const USAGE = { promptTokens: 1, completionTokens: 2, replayedTokens: 0, migrati
 async function answer(
   body: object,
   act: (writer: ClientWriter, response: ServerResponse) => void,
+  refusals: Pick<Parameters<typeof createClientWriter>[1], 'overloadStatus' | 'retryAfterSeconds'> = {},
 ): Promise<{ status: number; headers: Headers; text: string }> {
   const server = createServer((_request, response) => {
     const request = parseCompletion({ prompt: 'x', ...body }, false);
-    act(createClientWriter(response, { id: 'i', model: 'm', request }), response);
+    act(createClientWriter(response, { id: 'i', model: 'm', request, ...refusals }), response);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   try {
@@ -35,6 +36,16 @@ describe('what a client reads', () => {
     expect(JSON.parse(text)).toEqual({
       error: { message: 'nobody', type: 'overloaded_error', param: null, code: 'no_workers' },
     });
+  });
+
+  it('is the configured status, and when to come back, where every worker was too full', async () => {
+    const refusals = { overloadStatus: 529, retryAfterSeconds: () => 7 };
+    const { status, headers } = await answer(
+      {},
+      (writer) => writer.write({ type: 'error', outcome: 'overloaded', why: 'full', usage: USAGE }, ''),
+      refusals,
+    );
+    expect([status, headers.get('retry-after')]).toEqual([529, '7']);
   });
 
   it('is an error in the stream afterwards, and no [DONE]', async () => {
