@@ -25,6 +25,7 @@ const order = [
   'token-path',
   'frontend-overhead',
   'pool-admission',
+  'discovery-scale',
   'cancel',
   'overhead',
   'gpu-fault',

@@ -44,8 +44,8 @@ export function createCandidates(from: {
     const workers: RoutableWorker[] = [];
     // A stream that moves goes to a busy worker rather than to none.
     const allBusy = !busy.room(model).hasRoom;
-    for (const candidate of view.candidates) {
-      const { worker } = candidate.ref;
+    for (const { ref, weight, recentFailures, isTrial } of view.candidates) {
+      const { worker } = ref;
       const member = open(worker);
       if (
         member === undefined ||
@@ -53,8 +53,10 @@ export function createCandidates(from: {
         (model !== null && member.beacon?.model !== model)
       )
         continue;
-      const load = loads.load(candidate.ref, atMs);
-      workers.push({ ...candidate, load, condition: member.condition, cachedTokens: 0 });
+      const load = loads.load(ref, atMs);
+      const { condition } = member;
+      // Field by field: to spread the candidate takes several times as long.
+      workers.push({ ref, weight, recentFailures, isTrial, load, condition, cachedTokens: 0 });
     }
     return workers;
   }

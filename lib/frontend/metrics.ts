@@ -91,6 +91,8 @@ export function createFrontendMetrics(read: {
       aggregator,
       registers,
       collect() {
+        // Those that have left are to be left out.
+        this.reset();
         for (const member of read.members()) this.set({ worker: member.url }, value(member));
       },
     });
