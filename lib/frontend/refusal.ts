@@ -17,7 +17,8 @@ export function refusal(status: number, headers: Headers, text: string): Attempt
     const outcome = told === 'draining' || told === 'shutdown' ? told : 'overloaded';
     return { outcome, message, ...(seconds > 0 ? { retryAfterMs: seconds * 1000 } : {}) };
   }
-  if (told === 'unsupported' || told === 'cancelled' || told === 'deadline') return { outcome: told, message };
+  if (told === 'unsupported' || told === 'cancelled' || told === 'deadline')
+    return { outcome: told, message };
   // Any other 4xx is no word about the request: a worker of ours does not say it.
   if (status === 400 || status === 413 || status === 422) return { outcome: 'invalid', message };
   return { outcome: told === 'numerical' || told === 'reset' ? told : 'engine_error', message };
