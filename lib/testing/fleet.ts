@@ -38,7 +38,6 @@ export interface Fleet {
 }
 
 const WHOLE_LIMIT_MS = 60_000;
-
 /** The compiler would make a `require` of it, which older Node versions refuse for a module. */
 const importModule = new Function('url', 'return import(url)') as (url: string) => Promise<unknown>;
 
@@ -96,7 +95,6 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 }
 
 type Parts = Pick<Fleet, 'timeline' | 'workers' | 'frontends' | 'etcd' | 'nats' | 'close'>;
-
 function createFleet(parts: Parts): Fleet {
   const { workers, frontends } = parts;
   const urls = frontends.map(({ url }) => url);

@@ -175,12 +175,8 @@ export async function startProxy({ target, port = 0 }: ProxyOptions): Promise<Fa
   };
 }
 
-function hostAndPort(target: string): string[] {
-  return target
-    .replace(/^[a-z]+:\/\//, '')
-    .replace(/\/.*$/, '')
-    .split(/:(?=\d+$)/);
-}
+const hostAndPort = (target: string): string[] =>
+  target.replace(/^[a-z]+:\/\/|\/.*$/g, '').split(/:(?=\d+$)/);
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 
