@@ -24,6 +24,7 @@ const order = [
   'host-sample',
   'token-path',
   'frontend-overhead',
+  'scale',
   'pool-admission',
   'discovery-scale',
   'cancel',

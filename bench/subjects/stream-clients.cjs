@@ -14,6 +14,7 @@ const TOKEN = Buffer.from('"finish_reason":null');
 const END = '0\r\n\r\n';
 const AT = '@'.charCodeAt(0);
 const PROBE_REST_MS = 5;
+const WAVE = 128;
 
 const now = () => Number(process.hrtime.bigint()) / 1000;
 const say = (value) => writeSync(1, `${JSON.stringify(value)}\n`);
@@ -83,14 +84,22 @@ function stream({ port, everyMs, maxTokens }, { onFirst, onEnd, isProbe }) {
   });
 }
 
+/** A few hundred at a time: thousands of connections at once overrun what a listener lets wait. */
 function open(options) {
   let waiting = options.streams;
+  let begun = 0;
+  const more = () => {
+    for (; begun < options.streams && begun - (options.streams - waiting) < WAVE; begun += 1)
+      stream(options, { onFirst, onEnd: (ask) => ask(), isProbe: false });
+  };
+  let isOpened = false;
   const onFirst = () => {
     waiting -= 1;
-    if (waiting === 0) say({ opened: options.streams });
+    if (waiting > 0) return more();
+    if (!isOpened) say({ opened: options.streams });
+    isOpened = true;
   };
-  for (let i = 0; i < options.streams; i += 1)
-    stream(options, { onFirst, onEnd: (ask) => ask(), isProbe: false });
+  more();
 }
 
 function probe({ port }) {

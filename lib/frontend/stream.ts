@@ -108,6 +108,8 @@ export function runStream(
   /** What is known of streams of others' engines, whose log has no ids. */
   const foreign = createForeignLog(request.choices);
   const running = new Map<string, Running>();
+  /** Nothing is due before; NaN: to be computed. Tokens only put it off, so it need not be known again with each of them. */
+  let dueMs = Number.NaN;
   /** Workers that were picked and not yet dispatched to, by choice. */
   const reserved = new Map<number, Reservation>();
   /** Choices that nobody could take a moment ago. */
@@ -115,6 +117,7 @@ export function runStream(
   const keyOf = (choice: number, epoch: number): string => `${choice}:${epoch}`;
 
   function take({ client, effects }: RequestOutput): void {
+    if (effects.length > 0) dueMs = Number.NaN;
     // What the client gets does not wait for what the workers are told.
     for (const event of client) ports.client(withPrompt(event), lastMessage);
     for (const { choice, effect } of effects) {
@@ -189,6 +192,7 @@ export function runStream(
         atMs < (open?.untilMs ?? Number.POSITIVE_INFINITY)
       ) {
         const untilMs = open?.untilMs ?? atMs + PICK_LIMIT_MS;
+        dueMs = Number.NaN;
         picking.set(choice, { excluded, untilMs, againMs: atMs + PICK_AGAIN_MS });
         return;
       }
@@ -230,6 +234,8 @@ export function runStream(
     const told: AttemptPorts = {
       now,
       token(atMs, seq, tokenId, bytes) {
+        // From now on it is the time between tokens that counts, which is shorter.
+        if (!own.hasToken) dueMs = Number.NaN;
         own.hasToken = true;
         ports.onToken();
         take(logical.frame(choice, { atMs, epoch, seq, tokenId, bytes }));
@@ -239,9 +245,11 @@ export function runStream(
           case 'prompt':
             toldTokens ??= frame.tokens;
             if (frame.ids !== null) prompt = frame.ids;
+            dueMs = Number.NaN;
             take(logical.step(choice, { type: 'progress', atMs, epoch }));
             break;
           case 'progress':
+            dueMs = Number.NaN;
             take(logical.step(choice, { type: 'progress', atMs, epoch }));
             break;
           case 'finish':
@@ -321,10 +329,17 @@ export function runStream(
     get mode() {
       return foreign.mode(0);
     },
-    nextTimerMs: () =>
-      Math.min(logical.nextTimerMs(), ...[...picking.values()].map(({ againMs }) => againMs)),
+    nextTimerMs() {
+      // Asked 20 times a second for every stream, most of which are idle.
+      if (Number.isNaN(dueMs)) {
+        dueMs = logical.nextTimerMs();
+        for (const { againMs } of picking.values()) dueMs = Math.min(dueMs, againMs);
+      }
+      return dueMs;
+    },
     tick() {
       const atMs = now();
+      dueMs = Number.NaN;
       for (const [choice, { againMs, untilMs, excluded }] of [...picking]) {
         if (atMs < againMs) continue;
         pick(choice, atMs >= untilMs - PICK_LIMIT_MS + PICK_ANY_AFTER_MS ? [] : excluded);
@@ -342,8 +357,11 @@ export function runStream(
     },
     progress(ref) {
       // Where tokens have come, only tokens show that more will.
-      for (const { choice, epoch, hasToken } of at(ref))
-        if (!hasToken) take(logical.step(choice, { type: 'progress', atMs: now(), epoch }));
+      for (const { choice, epoch, hasToken, reservation } of running.values()) {
+        if (hasToken || !isSame(reservation.ref, ref)) continue;
+        dueMs = Number.NaN;
+        take(logical.step(choice, { type: 'progress', atMs: now(), epoch }));
+      }
     },
     cancel: () => take(logical.stepAll({ type: 'cancel', atMs: now() })),
   };
