@@ -21,6 +21,17 @@ it('knows every variable of the flags, so that one that is nearly it is warned a
   expect(DYNAMO_FRONTEND_NAMES).toEqual(expect.arrayContaining(variables));
 });
 
+it('has alerts on metrics that a frontend is documented to have', () => {
+  const [, metrics = ''] = readText('docs/frontend.md').split('## Metrics');
+  const documented = [...metrics.matchAll(/`([a-z_]+)(?:\{[a-z_,]+\})?`/g)].map((match) => match[1]);
+  const queries = tableBelow('docs/metrics.md', '## Alerts on a frontend').map(([, query]) => query);
+  const queried = [...queries.join().matchAll(/\binference_health_([a-z_]+?)(?:_bucket)?\b/g)].map(
+    (match) => match[1],
+  );
+  expect(queried.length).toBeGreaterThan(8);
+  expect(queried.filter((name) => !documented.includes(name))).toEqual([]);
+});
+
 it.runIf(existsSync('/usr/bin/promtool'))('has alerts that Prometheus understands', () => {
   const rows = tableBelow('docs/metrics.md', '## Alerts on a frontend');
   const rules = rows.map(([, cell = ''], index) => {

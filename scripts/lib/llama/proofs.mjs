@@ -69,6 +69,10 @@ export async function drain({ streams = 220, tokens = 300, graceMs = 30_000 } = 
       5000,
       '503 after SIGTERM',
     );
+    // The probe thread hears of the signal first; the main thread takes requests until its own turn.
+    const isRefusing = async () =>
+      (await server.generate({ prompt: PROMPT, maxTokens: 1 }).ended).status === 503;
+    await timeUntil(isRefusing, 5000, 'a refusal after SIGTERM');
     const late = await Promise.all(
       Array.from({ length: 5 }, () => server.generate({ prompt: PROMPT, maxTokens: 1 }).ended),
     );
