@@ -112,8 +112,8 @@ export function simulate(scenario: Scenario, machines: Partial<Machines> = {}): 
       kernel.run(atMs + SETTLE_STEP_MS, afterEach);
       const late = world.kernel.nowMs - scenario.activeMs;
       if (late < 1000) continue;
-      goodput.look(late - HEAL_MS);
       const bad = frontends.flatMap((frontend) => frontend.unsettled());
+      goodput.look(late - HEAL_MS, scenario.admission === null && bad.length > 0);
       if (bad.length === 0 && goodput.isBack) return;
       if (bad.length > 0 && late > SETTLE_LIMIT_MS) {
         const number = Number.parseInt(bad[0]!, 10) as 22;
