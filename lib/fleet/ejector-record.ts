@@ -20,7 +20,8 @@ export interface Record {
   /** False: the outcome belongs to an earlier generation. */
   settle(generation: number): boolean;
   succeed(atMs: number): void;
-  neutral(): void;
+  /** Neither good nor bad; if it was the trial, another one may be. */
+  neutral(generation: number): void;
   fail(atMs: number, strikes: number): void;
   forgive(): void;
   /** Ends an ejection before its time, with little weight at first. */
@@ -43,13 +44,14 @@ export interface Record {
 }
 
 export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSettings): Record {
+  /** Even; the trial of a generation is the odd number after it, so that its outcome is told from those of a panic. */
   let generation = 0;
   let inRow = 0;
   let ewma = 1;
   let ejections = 0;
   /** Null: in. */
   let outUntilMs: number | null = null;
-  let trials = 0;
+  let isTried = false;
   let rampSinceMs = Number.NEGATIVE_INFINITY;
   let lastFailureMs = Number.NEGATIVE_INFINITY;
   let lastForgottenMs = addedMs;
@@ -69,8 +71,8 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
 
   /** What began before counts for nothing after. */
   function nextGeneration(): void {
-    generation += 1;
-    trials = 0;
+    generation += 2;
+    isTried = false;
     inRow = 0;
     ewma = 1;
     half = { startMs: half.startMs, good: 0, bad: 0 };
@@ -112,10 +114,11 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
     permit(atMs) {
       if (outUntilMs === null) return generation;
       // One at a time, in a panic too: it is the trial that ends the ejection.
-      if (atMs >= outUntilMs && trials === 0) trials = 1;
-      return generation;
+      if (atMs < outUntilMs || isTried) return generation;
+      isTried = true;
+      return generation + 1;
     },
-    settle: (of) => of === generation,
+    settle: (of) => of === generation || of === generation + 1,
     succeed(atMs) {
       turn(atMs);
       half.good += 1;
@@ -124,8 +127,8 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
       if (outUntilMs === null) return forget(atMs);
       readmit(atMs);
     },
-    neutral() {
-      trials = 0;
+    neutral(of) {
+      if (of === generation + 1) isTried = false;
     },
     fail(atMs, strikes) {
       turn(atMs);
@@ -156,7 +159,7 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
       if (outUntilMs !== null && atMs >= outUntilMs) stayOut(atMs, random);
     },
     isOut: () => outUntilMs !== null,
-    mayTry: (atMs) => outUntilMs !== null && atMs >= outUntilMs && trials === 0,
+    mayTry: (atMs) => outUntilMs !== null && atMs >= outUntilMs && !isTried,
     isTrial: (atMs) => outUntilMs !== null && atMs >= outUntilMs,
     isSuspicious(atMs) {
       turn(atMs);

@@ -114,7 +114,7 @@ export function createEjector(options: EjectorOptions = {}): Ejector {
       const record = find(ref);
       if (record === undefined || !record.settle(generation)) return;
       if (outcome === 'success') return record.succeed(atMs);
-      if (!outcomeClass(outcome).ejects) return record.neutral();
+      if (!outcomeClass(outcome).ejects) return record.neutral(generation);
       record.fail(atMs, outcome === 'connect' || outcome === 'not_sent' ? 2 : 1);
       if (record.isTrial(atMs) || record.isSuspicious(atMs) || isRateOutlier(record, atMs))
         eject(record, atMs, random);

@@ -72,6 +72,18 @@ describe('the ejector', () => {
     expect(ejector.view(15_000).candidates).toHaveLength(4);
   });
 
+  it('tries once at a time, whatever becomes of what a panic sent there', () => {
+    const { ejector } = pool(4);
+    ejector.strike(ref(0), 0, 1);
+    const panic = ejector.permit(ref(0), 4000);
+    const trial = ejector.permit(ref(0), 5001);
+    const isTried = (atMs: number) => ejector.view(atMs).candidates.length === 3;
+    ejector.outcome(ref(0), panic!, 'cancelled', 5002, 0);
+    expect(isTried(5003)).toBe(true);
+    ejector.outcome(ref(0), trial!, 'cancelled', 5004, 0);
+    expect(isTried(5005)).toBe(false);
+  });
+
   it('does not hold against a worker what began before its ejection, or in another life', () => {
     const { ejector } = pool(4);
     const before = ejector.permit(ref(0), 0);
