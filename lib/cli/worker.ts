@@ -2,54 +2,20 @@ import { urlOf } from '../probe/listener-url.js';
 import { startLlama } from '../worker/llama.js';
 import { isListenerConfigured } from '../worker/probe-port.js';
 import { serveWorker } from '../worker/serve-worker.js';
-import { discoveryOptions, WORKER_DISCOVERY_FLAGS } from './discovery-flags.js';
-import { NATS_FLAG, natsServer } from './events-flags.js';
-import { type FleetFlag, fleetHelp, given, HTTP_HOST, HTTP_PORT, parseFleetFlags } from './fleet-flags.js';
+import { discoveryOptions } from './discovery-flags.js';
+import { natsServer } from './events-flags.js';
+import { given, parseFleetFlags } from './fleet-flags.js';
 import { runFleet, withFreeProbePort } from './fleet-run.js';
 import { modelFile } from './model-file.js';
-import { FLEET_TOKEN_FLAG, SERVER_TLS_FLAGS, serverTls, tokenFile } from './security-flags.js';
+import { serverTls, tokenFile } from './security-flags.js';
+import { WORKER_FLAGS } from './worker-flags.js';
 
-const FLAGS: readonly FleetFlag[] = [
-  { flag: '--model', placeholder: 'FILE.gguf', kind: { type: 'string' }, meaning: 'the model' },
-  {
-    flag: '--model-name',
-    placeholder: 'TEXT',
-    kind: { type: 'string' },
-    meaning: 'name under /v1/models (the file name)',
-  },
-  HTTP_PORT,
-  HTTP_HOST,
-  {
-    flag: '--name',
-    placeholder: 'TEXT',
-    kind: { type: 'string' },
-    meaning: 'place in the fleet, kept over restarts (host:port)',
-  },
-  {
-    flag: '--sequences',
-    placeholder: 'N',
-    kind: { type: 'integer', min: 1, max: 256 },
-    meaning: 'requests that are computed together (8)',
-  },
-  {
-    flag: '--context-size',
-    placeholder: 'N',
-    kind: { type: 'integer', min: 16, max: 1_000_000 },
-    meaning: 'tokens of each, prompt included (1024)',
-  },
-  ...SERVER_TLS_FLAGS,
-  FLEET_TOKEN_FLAG,
-  ...WORKER_DISCOVERY_FLAGS,
-  NATS_FLAG,
-];
-
-export const workerHelp = (): string =>
-  fleetHelp('worker', 'Serves a GGUF model with llama.cpp; needs the package node-llama-cpp.', FLAGS);
+export { workerHelp } from './worker-flags.js';
 
 /** `inference-health worker`: until a signal arrives. */
 export function worker(args: readonly string[]): Promise<number | undefined> {
   return runFleet('worker', async (logger) => {
-    const { values, health: flags } = parseFleetFlags(args, FLAGS, process.env);
+    const { values, health: flags } = parseFleetFlags(args, WORKER_FLAGS, process.env);
     const get = <T>(name: string): T | undefined => values[`--${name}`] as T | undefined;
     const path = modelFile(get<string>('model'));
     const served = await serveWorker({

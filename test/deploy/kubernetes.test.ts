@@ -3,10 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Deployment } from 'kubernetes-types/apps/v1.js';
+import type { Deployment, StatefulSet } from 'kubernetes-types/apps/v1.js';
 import type { Container, Pod, Service } from 'kubernetes-types/core/v1.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { parseFleetFlags } from '../../lib/cli/fleet-flags.js';
+import { FRONTEND_FLAGS } from '../../lib/cli/frontend-flags.js';
+import { WORKER_FLAGS } from '../../lib/cli/worker-flags.js';
 import { DYNAMO_NAMES } from '../../lib/config/dynamo-names.js';
 import { environmentName, OPTIONS } from '../../lib/config/schema.js';
 import { type DialectName, routesOf } from '../../lib/dialects/index.js';
@@ -14,15 +17,20 @@ import { ROOT } from '../helpers/package.js';
 
 const tsc = join(ROOT, 'node_modules/typescript/lib/tsc.js');
 
-type Resource = Pod | Deployment | Service;
+type Resource = Pod | Deployment | StatefulSet | Service;
 
-/** Every manifest, and the dialect that its listener speaks. */
-const MANIFESTS: Readonly<Record<string, DialectName>> = {
-  'bitnet.yaml': 'bitnet',
-  'llama.yaml': 'bitnet',
-  'worker.yaml': 'dynamo-worker',
+/** Every manifest, and the dialects that the listeners of its pods speak. Of others' software only the types are checked. */
+const MANIFESTS: Readonly<Record<string, Readonly<Record<string, DialectName>>>> = {
+  'bitnet.yaml': { 'bitnet-server': 'bitnet' },
+  'fleet.yaml': { 'fleet-worker': 'bitnet', frontend: 'dynamo-frontend' },
+  'llama.yaml': { llama: 'bitnet' },
+  'worker.yaml': { worker: 'dynamo-worker' },
 };
-const TYPES = { Pod: 'core', Deployment: 'apps', Service: 'core' } as const;
+const PODS = Object.entries(MANIFESTS).flatMap(([file, pods]) =>
+  Object.entries(pods).map(([name, dialect]) => ({ file, name, dialect })),
+);
+const TYPES = { Pod: 'core', Deployment: 'apps', StatefulSet: 'apps', Service: 'core' } as const;
+const FLAGS = { worker: WORKER_FLAGS, frontend: FRONTEND_FLAGS };
 
 const resourcesOf = (file: string): Resource[] =>
   parseAllDocuments(readFileSync(join(ROOT, 'deploy', file), 'utf8')).map((document) => {
@@ -30,9 +38,14 @@ const resourcesOf = (file: string): Resource[] =>
     return document.toJS() as Resource;
   });
 
-function podOf(resources: readonly Resource[]) {
-  const [owner] = resources.filter(({ kind }) => kind !== 'Service') as (Pod | Deployment)[];
-  const spec = owner?.kind === 'Deployment' ? owner.spec?.template.spec : (owner as Pod).spec;
+function ownerOf(resources: readonly Resource[], name: string): Pod | Deployment {
+  const owner = resources.find(({ kind, metadata }) => kind !== 'Service' && metadata?.name === name);
+  return owner as Pod | Deployment;
+}
+
+function podOf(resources: readonly Resource[], name: string) {
+  const owner = ownerOf(resources, name);
+  const spec = owner.kind === 'Deployment' ? (owner as Deployment).spec?.template.spec : (owner as Pod).spec;
   return spec!;
 }
 
@@ -92,16 +105,16 @@ describe('types', () => {
   });
 });
 
-describe.each(Object.entries(MANIFESTS))('deploy/%s', (file, dialect) => {
+describe.each(PODS)('deploy/$file, $name', ({ file, name, dialect }) => {
   const resources = resourcesOf(file);
-  const spec = podOf(resources);
+  const spec = podOf(resources, name);
   const [container] = spec.containers as [Container];
-  const environment = new Map(container.env?.map(({ name, value }) => [name, value]));
+  const environment = new Map(container.env?.map((each) => [each.name, each.value]));
 
   it('probes paths that exist, on ports that the container names, and liveness at /livez', () => {
     const { startupProbe, livenessProbe, readinessProbe } = container;
     const paths = Object.keys(routesOf(dialect));
-    const ports = container.ports!.flatMap(({ name, containerPort }) => [name, containerPort]);
+    const ports = container.ports!.flatMap((port) => [port.name, port.containerPort]);
     for (const probe of [startupProbe, livenessProbe, readinessProbe]) {
       expect(paths).toContain(probe?.httpGet?.path);
       expect(ports).toContain(probe?.httpGet?.port);
@@ -111,8 +124,9 @@ describe.each(Object.entries(MANIFESTS))('deploy/%s', (file, dialect) => {
   });
 
   it('sets variables that exist, and drains within the grace of the pod', () => {
-    const known = [...OPTIONS.map(({ name }) => environmentName(name)), ...DYNAMO_NAMES, 'MODEL'];
-    expect([...environment.keys()].filter((name) => !known.includes(name))).toEqual([]);
+    const others = ['MODEL', 'ETCD_ENDPOINTS', 'POD_IP'];
+    const known = [...OPTIONS.map((option) => environmentName(option.name)), ...DYNAMO_NAMES, ...others];
+    expect([...environment.keys()].filter((variable) => !known.includes(variable))).toEqual([]);
     const graceMs = Number(environment.get('INFERENCE_HEALTH_SHUTDOWN_GRACE_PERIOD_MS'));
     expect(graceMs).toBeGreaterThan(0);
     expect(spec.terminationGracePeriodSeconds! * 1000).toBeGreaterThanOrEqual(graceMs + 5000);
@@ -122,21 +136,42 @@ describe.each(Object.entries(MANIFESTS))('deploy/%s', (file, dialect) => {
     expect(lameDuckMs).toBeLessThan(graceMs / 2);
   });
 
-  it('routes to pods and ports that it has', () => {
-    const services = resources.filter(({ kind }) => kind === 'Service') as Service[];
-    const [owner] = resources as [Deployment];
-    for (const { spec: service } of services) {
-      expect(owner.spec?.template.metadata?.labels).toMatchObject(service!.selector!);
-      for (const { targetPort } of service!.ports!)
-        expect(container.ports!.map(({ name }) => name)).toContain(targetPort);
-    }
+  it('starts a command of this package with flags that it has, and reads only what is mounted', () => {
+    const [program, command] = container.command ?? [];
+    if (program !== 'inference-health') return;
+    const args = container.args!;
+    const { values } = parseFleetFlags(args, FLAGS[command as keyof typeof FLAGS], {});
+    expect(Object.keys(values)).toHaveLength(args.length);
+    expect(container.ports!.map(({ containerPort }) => containerPort)).toContain(values['--http-port']);
+    const mounts = container.volumeMounts!.map(({ mountPath }) => `${mountPath}/`);
+    const paths = Object.values(values).filter((value) => String(value).startsWith('/'));
+    expect(paths.length).toBeGreaterThan(0);
+    for (const path of paths) expect(mounts.some((mount) => String(path).startsWith(mount))).toBe(true);
+    expect(container.volumeMounts!.map((each) => each.name)).toEqual(spec.volumes!.map((each) => each.name));
+  });
+
+  it('selects pods that it labels', () => {
+    const owner = ownerOf(resources, name) as Deployment;
     if (owner.spec?.selector !== undefined)
       expect(owner.spec.template.metadata?.labels).toMatchObject(owner.spec.selector.matchLabels!);
   });
 });
 
+it.each(Object.keys(MANIFESTS))('the Services of deploy/%s lead to ports of pods that it has', (file) => {
+  const resources = resourcesOf(file);
+  const pods = (resources as Deployment[]).flatMap((each) => each.spec?.template ?? []);
+  for (const { kind, spec } of resources as Service[]) {
+    if (kind !== 'Service') continue;
+    const chosen = pods.find(({ metadata }) =>
+      Object.entries(spec!.selector!).every(([label, value]) => metadata?.labels?.[label] === value),
+    );
+    for (const { targetPort } of spec!.ports!)
+      expect(chosen?.spec?.containers[0]?.ports?.map((port) => port.name)).toContain(targetPort);
+  }
+});
+
 it('the worker turns the status server and the canary on, as the documents name them', () => {
-  const [container] = podOf(resourcesOf('worker.yaml')).containers as [Container];
+  const [container] = podOf(resourcesOf('worker.yaml'), 'worker').containers as [Container];
   const environment = new Map(container.env?.map(({ name, value }) => [name, value]));
   expect(environment.get('DYN_HEALTH_CHECK_ENABLED')).toBe('true');
   const system = container.ports!.find(({ name }) => name === 'system');
