@@ -7,6 +7,7 @@ import { openFrontendApi } from './api.js';
 import { createBusyThresholdRoute } from './busy-threshold-route.js';
 import { type EventFeed, openEventFeed } from './event-feed.js';
 import { createFinder } from './finder.js';
+import { followDrain } from './follow-drain.js';
 import { createGate } from './gate.js';
 import { createFrontendMetrics } from './metrics.js';
 import type { Frontend, FrontendOptions } from './options.js';
@@ -137,12 +138,20 @@ export async function startFrontendWith(
     requests.isDraining = true;
     await requests.idle();
   }
-  const onDrain = (): void => void drain();
-  options.health?.on('drain', onDrain).on('terminate', requests.cut);
+  function resume(): void {
+    documented.setStage('ready');
+    requests.isDraining = false;
+  }
+  const unfollow = followDrain(options.health, {
+    announce: () => documented.setStage('draining'),
+    refuse: () => void drain(),
+    resume,
+    cut: requests.cut,
+  });
 
   async function close(): Promise<void> {
     endTicks();
-    options.health?.off('drain', onDrain).off('terminate', requests.cut);
+    unfollow();
     documented.setStage('stopping');
     requests.isDraining = true;
     requests.cut();
@@ -170,7 +179,7 @@ export async function startFrontendWith(
       return (await api.listen(options.port ?? 8000, host)).url;
     } catch (error) {
       endTicks();
-      options.health?.off('drain', onDrain);
+      unfollow();
       api.unwatch();
       await Promise.all([found.close(), pool.close(), feed?.close()]);
       throw error;
@@ -189,10 +198,7 @@ export async function startFrontendWith(
     events: () => feed?.view() ?? null,
     migrations: () => ({ ...requests.migrations }),
     drain,
-    resume() {
-      documented.setStage('ready');
-      requests.isDraining = false;
-    },
+    resume,
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -48,6 +48,8 @@ export interface HealthEvents {
   engineFailure: [failure: EngineFailure];
   /** The process began to drain. */
   drain: [];
+  /** New requests are refused from now on: probes have been told, and the lame duck is over. */
+  refuse: [];
   /** The time for requests in flight is over: what is still unfinished should end now, each with an explicit error. */
   terminate: [termination: { readonly active: number; readonly reason: string }];
 }

@@ -164,6 +164,7 @@ export function createShutdown(ports: ShutdownPorts): Shutdown {
         break;
       case 'refuse':
         ports.setRefusing(true);
+        emitter.emit('refuse');
         break;
       case 'cut':
         logger?.warn({ active: effect.active }, 'requests were still in flight and are ended with an error');

@@ -53,6 +53,13 @@ function tcpFailure(
         'ERR_HOST_INVALID',
         `expected an address of this machine (${errno}). Use '127.0.0.1', '::1', the address of one of its interfaces, or null for all of them.`,
       );
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return listenFailure(
+        target,
+        'ERR_HOST_INVALID',
+        `expected an address of this machine, or a name that leads to one (${errno}). Use '127.0.0.1', or '0.0.0.0' for all of them.`,
+      );
     default:
       return unexpected(target, errno, detail);
   }

@@ -1,3 +1,8 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { startToy, stream } from '../frontend/fleet.js';
 import { until } from '../helpers/package.js';
@@ -51,6 +56,53 @@ describe('the command frontend', () => {
       worker.child.kill('SIGKILL');
     }
   });
+
+  it.each([1, 2])(
+    'of %i processes serves stragglers for its lame duck, and everybody when a drain is taken back',
+    async (processes) => {
+      const worker = await startToy('one');
+      const folder = mkdtempSync(join(tmpdir(), 'inference-health-admin-'));
+      const socketPath = join(folder, 'admin.sock');
+      const token = 'an-admin-token-of-enough-bytes';
+      const told = (path: string): Promise<unknown> => {
+        const headers = { authorization: `Bearer ${token}`, host: 'localhost' };
+        return once(request({ socketPath, path, method: 'POST', headers }).end(), 'response');
+      };
+      const flags = ['--admin-path', socketPath, '--shutdown-lame-duck-ms', '1500'];
+      const args = [
+        'frontend',
+        '--workers',
+        worker.url,
+        '--http-port',
+        '0',
+        '--processes',
+        String(processes),
+      ];
+      try {
+        const env = { INFERENCE_HEALTH_ADMIN_TOKEN: token };
+        await withProgram([...CLI, ...args, ...flags], { env }, async (program) => {
+          const [, url = '', probes = ''] = await program.prints(URL_LINE);
+          const body = '{"prompt":"x","max_tokens":2}';
+          const ask = async () => (await fetch(`${url}/v1/completions`, { method: 'POST', body })).status;
+          const ready = async () => (await fetch(`${probes}/readyz`)).status;
+          await until(async () => (await ask()) === 200);
+          await told('/drain');
+          expect([await ready(), await ask()]).toEqual([503, 200]);
+          await until(async () => (await ask()) === 503);
+          await told('/resume');
+          await until(async () => (await ready()) === 200 && (await ask()) === 200);
+          program.process.kill('SIGTERM');
+          await until(async () => (await ready()) === 503);
+          expect(await ask()).toBe(200);
+          expect(await program.exit()).toBe(0);
+        });
+      } finally {
+        worker.child.kill('SIGKILL');
+        rmSync(folder, { recursive: true });
+      }
+    },
+    30_000,
+  );
 
   it('says what is wrong with flags and variables', async () => {
     expect(await fails(['frontend', '--workers', ','])).toEqual([

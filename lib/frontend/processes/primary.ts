@@ -4,10 +4,10 @@ import type { Logger } from '../../config/options.js';
 import { createFrontendHealth, type FrontendInstance } from '../../dialects/dynamo-frontend.js';
 import type { Thresholds } from '../../fleet/admission/thresholds.js';
 import type { Hold } from '../../lifecycle/claims.js';
-import type { HealthStatus } from '../../lifecycle/emitter.js';
 import type { Health } from '../../lifecycle/health.js';
 import { showFrontend } from '../../lifecycle/show-frontend.js';
 import { listen } from '../../wire/listen.js';
+import { followDrain } from '../follow-drain.js';
 import type { FrontendOptions } from '../options.js';
 import { createShow } from '../show.js';
 import { createCrew } from './crew.js';
@@ -55,7 +55,7 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
   /** While no process takes requests. */
   let hold: Hold | null = health.hold('frontend');
   let lastId = 0;
-  let isDraining = false;
+  let isRefusing = false;
 
   const show = createShow(
     () => documented,
@@ -104,7 +104,7 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
     };
     members.set(child, member);
     for (const [model, change] of thresholds) send({ type: 'thresholds', id: 0, model, change });
-    if (isDraining) send({ type: 'drain' });
+    if (isRefusing) send({ type: 'drain' });
     handOver.add(member);
     hold?.release();
     hold = null;
@@ -192,25 +192,22 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
     }
   }
 
+  const announce = (): void => documented.setStage('draining');
   function drain(): void {
-    isDraining = true;
-    documented.setStage('draining');
+    isRefusing = true;
+    announce();
     for (const { send } of members.values()) send({ type: 'drain' });
   }
   const cut = (): void => {
     crew.stop();
     for (const { send } of members.values()) send({ type: 'close' });
   };
-  health.on('drain', drain);
-  health.on('terminate', cut);
-  const onStatus = ({ phase }: HealthStatus): void => {
-    // A drain that was taken back.
-    if (phase !== 'serving' || !isDraining) return;
-    isDraining = false;
+  function resume(): void {
+    isRefusing = false;
     documented.setStage('ready');
     for (const { send } of members.values()) send({ type: 'resume' });
-  };
-  health.on('status', onStatus);
+  }
+  const unfollow = followDrain(health, { announce, refuse: drain, resume, cut });
 
   const crew = createCrew({
     entry: options.entry,
@@ -231,7 +228,7 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
   return {
     url: options.tls === undefined ? url : url.replace(/^http:/, 'https:'),
     async close(patienceMs = PATIENCE_MS) {
-      health.off('status', onStatus).off('drain', drain).off('terminate', cut);
+      unfollow();
       // What has begun since the last report is known to its own process alone.
       const drained = [...members.values()].map(
         (member) =>
