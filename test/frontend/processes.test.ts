@@ -114,7 +114,7 @@ it('drains all processes at SIGTERM: what runs finishes, what comes is refused, 
     await until(async () => (await figure(url, 'requests_in_flight')) === 4);
     program.process.kill('SIGTERM');
     const refused = await until(async () => {
-      const late = await post(url, { prompt: 'late' }, alone);
+      const late = await post(url, { prompt: 'late', max_tokens: 1 }, alone);
       return late.status === 503 ? late : null;
     });
     expect([refused.headers.get('retry-after'), refused.headers.get('connection')]).toEqual(['1', 'close']);
