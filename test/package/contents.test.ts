@@ -60,7 +60,7 @@ describe('the tarball', () => {
       /^docs\/(fleet\/)?[a-z-]+\.(md|svg)$/,
       /^examples\/(llama\/)?[a-z-]+\.mjs$/,
       /^examples\/llama\/package(-lock)?\.json$/,
-      /^deploy\/(Dockerfile|(bitnet|llama|worker)\.yaml)$/,
+      /^deploy\/(Dockerfile|(bitnet|fleet|llama|worker)\.yaml)$/,
       /^(CMakeLists\.txt|package\.json|LICENSE|README\.md|SECURITY\.md|CHANGELOG\.md)$/,
     ];
     expect(packed.files.filter((file) => !allowed.some((pattern) => pattern.test(file)))).toEqual([]);
