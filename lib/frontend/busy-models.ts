@@ -51,7 +51,8 @@ export function createBusyModels(initial: Partial<Thresholds> = {}): BusyModels 
     isBusy: (worker) => busy.get(modelOf.get(worker) ?? '')?.isBusy(worker) === true,
     room(model = null) {
       const asked = model === null ? [...busy.values()] : [busy.get(model)];
-      const found = asked.filter((each) => each !== undefined);
+      // A model whose workers have all left has no room for anybody, however little is said against it.
+      const found = asked.filter((each) => each !== undefined && each.size > 0) as BusyWorkers[];
       if (found.length === 0) return { hasRoom: true, roomTokens: Number.POSITIVE_INFINITY };
       return {
         hasRoom: found.some(({ hasRoom }) => hasRoom),

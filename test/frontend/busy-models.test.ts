@@ -34,3 +34,14 @@ it('moves a worker that serves another model now', () => {
   busy.report('b', 'one', full);
   expect([busy.room('a').hasRoom, busy.room('b').hasRoom]).toEqual([true, false]);
 });
+
+it('finds no room at a model whose workers have left, while those of another one are full', () => {
+  const busy = createBusyModels({ activeDecodeBlocks: 0.8 });
+  busy.report('old', 'one', full);
+  busy.set('never seen', { activeDecodeBlocks: 0.5 });
+  busy.report('new', 'two', full);
+  busy.forget('one');
+  expect([busy.room().hasRoom, busy.room().roomTokens]).toEqual([false, 0]);
+  busy.forget('two');
+  expect(busy.room().hasRoom).toBe(true);
+});

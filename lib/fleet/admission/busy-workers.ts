@@ -6,6 +6,8 @@ import { isBusy, NO_THRESHOLDS, roomTokens, type Thresholds, type WorkerPressure
 
 export interface BusyWorkers {
   readonly thresholds: Thresholds;
+  /** Workers that have reported. */
+  readonly size: number;
   /** Counts at once, for what workers have reported already; what is left out stays, null clears. */
   set(change: Partial<Thresholds>): void;
   report(worker: string, pressure: WorkerPressure): void;
@@ -38,6 +40,9 @@ export function createBusyWorkers(initial: Partial<Thresholds> = {}): BusyWorker
   return {
     get thresholds() {
       return thresholds;
+    },
+    get size() {
+      return members.size;
     },
     set(change) {
       thresholds = { ...thresholds, ...change };
