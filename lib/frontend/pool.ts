@@ -74,9 +74,10 @@ export function createWorkerPool(
     const member = named.get(beacon.worker);
     if (member === undefined || member.isGone || member.ref?.incarnation !== beacon.incarnation)
       return 'unknown';
-    // Also where HTTP was faster: it may rest as long as these come.
-    member.reader.rest();
-    if (!isNewer(beacon, member.beacon, 'elsewhere')) return 'old';
+    const isNew = isNewer(beacon, member.beacon, 'elsewhere');
+    // Also where HTTP was faster with the same one. Not for what lags behind: with HTTP at rest nothing new would come.
+    if (isNew || beacon.seq === member.beacon?.seq) member.reader.rest();
+    if (!isNew) return 'old';
     take(member, beacon);
     return 'taken';
   }
@@ -85,7 +86,7 @@ export function createWorkerPool(
     const atMs = now();
     const { worker, incarnation } = beacon;
     if (member.ref?.incarnation !== incarnation || member.ref.worker !== worker) {
-      if (!claimName(member, worker)) return;
+      if (!claimName(member, beacon)) return;
       const old = member.ref;
       if (old !== null) {
         leave(old);
@@ -126,10 +127,12 @@ export function createWorkerPool(
   }
 
   /** A name has one worker: records are kept by it. One that is silent loses it to one that is not. */
-  function claimName(member: Member, worker: string): boolean {
+  function claimName(member: Member, { worker, incarnation }: WorkerBeacon): boolean {
     const other = named.get(worker);
     if (other === undefined || other === member || other.ref === null) return true;
-    if (!other.isGone && other.condition === 'alive') {
+    // The same one by another address is as slow there: only where it cannot be heard any more is this a better way.
+    const isSame = other.ref.incarnation === incarnation;
+    if (!other.isGone && (other.condition === 'alive' || (isSame && other.condition !== 'frozen'))) {
       if (!member.isNameless) log({ worker, url: member.url, other: other.url }, 'two workers with one name');
       member.isNameless = true;
       return false;
