@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
+import type { Withdraw } from '../fleet/migrator-types.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
 import { isSame } from '../fleet/worker-ref.js';
 import { monoMs } from '../native/clock.js';
@@ -18,6 +19,7 @@ import type { RunningStream, StreamRequest } from './stream.js';
 export interface OpaquePorts {
   readonly pool: WorkerPool;
   readonly response: ServerResponse;
+  readonly retryBudget: Withdraw;
   log(fields: object, message: string): void;
   /** Once: the answer has had its last byte. */
   ended(outcome: string): void;
@@ -26,7 +28,17 @@ export interface OpaquePorts {
 const ATTEMPTS = 3;
 const PASSED = ['content-type', 'retry-after', 'cache-control'] as const;
 
-export function runOpaque({ id, request, traceparent }: StreamRequest, ports: OpaquePorts): RunningStream {
+function outcomeOfStatus(status: number): Outcome {
+  if (status < 400) return 'success';
+  if (status === 429 || status === 503 || status === 529) return 'overloaded';
+  // What is passed on all the same counts against the worker, not the request.
+  return status >= 500 ? 'engine_error' : 'invalid';
+}
+
+export function runOpaque(
+  { id, request, traceparent, deadlineMs = Number.POSITIVE_INFINITY }: StreamRequest,
+  ports: OpaquePorts,
+): RunningStream {
   const { pool, response, log } = ports;
   const promptTokens = Math.ceil(request.prompt.length / 4);
   const expectedTokens = request.maxTokens * request.choices;
@@ -46,7 +58,7 @@ export function runOpaque({ id, request, traceparent }: StreamRequest, ports: Op
       end('cancelled');
       return;
     }
-    if (!response.headersSent) sendError(response, error);
+    if (!response.headersSent) sendError(response, error, error.status === 503 ? { 'Retry-After': '1' } : {});
     // Half an answer never looks whole: of a stream by its last event, of anything else by a broken connection.
     else if (String(response.getHeader('content-type')).startsWith('text/event-stream'))
       response.end(`data: ${JSON.stringify(errorBody(error))}\n\n`);
@@ -77,7 +89,7 @@ export function runOpaque({ id, request, traceparent }: StreamRequest, ports: Op
     response.writeHead(statusCode);
     await pass(body, response, () => reservation.tokens(monoMs(), 1));
     response.end();
-    return statusCode < 400 ? 'success' : statusCode === 429 || statusCode === 503 ? 'overloaded' : 'invalid';
+    return outcomeOfStatus(statusCode);
   }
 
   async function run(): Promise<void> {
@@ -99,7 +111,9 @@ export function runOpaque({ id, request, traceparent }: StreamRequest, ports: Op
           const why = `an answer to a request with ${request.opaque} cannot go on at another worker: ${message}`;
           return fail({ status: 502, type: 'server_error', message: why, code: 'migration_unsupported' });
         }
-        if (tries === ATTEMPTS) return fail(outcomeError(outcome, message));
+        const isFree = outcome === 'not_sent' && tries === 1;
+        if (tries === ATTEMPTS || (!isFree && !ports.retryBudget(monoMs())))
+          return fail(outcomeError(outcome, message));
       }
     }
   }
@@ -110,8 +124,12 @@ export function runOpaque({ id, request, traceparent }: StreamRequest, ports: Op
     id,
     usage: { promptTokens, completionTokens: 0, replayedTokens: 0, migrations: 0 },
     mode: 'token',
-    nextTimerMs: () => Number.POSITIVE_INFINITY,
-    tick: nothing,
+    nextTimerMs: () => (isOver ? Number.POSITIVE_INFINITY : deadlineMs),
+    tick() {
+      if (isOver || monoMs() < deadlineMs) return;
+      fail(outcomeError('deadline', 'the deadline of the request has passed'));
+      current?.abort.abort();
+    },
     suspect: nothing,
     leaving: nothing,
     progress: nothing,
@@ -133,11 +151,15 @@ async function pass(
 ): Promise<void> {
   for await (const chunk of body) {
     onChunk();
-    if (response.destroyed) throw new Error('the client is gone');
+    // A write behind the end, as of a request that was cut, would end the process.
+    if (response.destroyed || response.writableEnded) throw new Error('the client is gone');
     if (response.write(chunk)) continue;
     await new Promise<void>((resolve) => {
-      response.once('drain', resolve);
-      response.once('close', resolve);
+      const done = (): void => {
+        response.off('drain', done).off('close', done);
+        resolve();
+      };
+      response.once('drain', done).once('close', done);
     });
   }
 }

@@ -177,7 +177,10 @@ export function createRequests({
     function start(): void {
       if (request.opaque !== null) {
         const ended = (outcome: string): void => end(outcome === 'invalid' ? 'success' : outcome);
-        stream = runOpaque({ ...given, request }, { pool, response, log, ended });
+        stream = runOpaque(
+          { ...given, request },
+          { pool, response, log, ended, retryBudget: retryBudget.tryWithdraw },
+        );
         return;
       }
       stream = runStream(

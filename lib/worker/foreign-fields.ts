@@ -1,4 +1,5 @@
 /** Fields that engines of others may know and ours do not: what is passed on, and what it means for a move. */
+import { BadRequest } from './bad-request.js';
 
 /** What a frontend says itself, for each attempt anew. */
 const OWN = new Set([
@@ -61,7 +62,13 @@ export interface ForeignFields {
   readonly stateful: string | null;
 }
 
+/** Schemas of tools have a dozen. What JSON.parse takes may be too deep for JSON.stringify, which says so in mid-request. */
+const MAX_LEVELS = 256;
+
+/** @throws BadRequest for what is nested deeper than any engine needs */
 export function foreignFields(fields: Readonly<Record<string, unknown>>): ForeignFields {
+  for (const [name, value] of Object.entries(fields))
+    if (isDeeper(value, MAX_LEVELS)) throw new BadRequest(name, `at most ${MAX_LEVELS} levels`, value);
   const { response_format: format } = fields as { response_format?: { type?: unknown } | null };
   const isGuided = format !== undefined && format !== null && format.type !== 'text';
   const opaque = firstSet(fields, OPAQUE) ?? (isText(fields.messages) ? null : 'messages');
@@ -71,6 +78,13 @@ export function foreignFields(fields: Readonly<Record<string, unknown>>): Foreig
     raw: opaque === null ? null : fields,
     stateful: firstSet(fields, STATEFUL) ?? (isGuided ? 'response_format' : null),
   };
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  const parts: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return parts.some((part) => isDeeper(part, levels - 1));
 }
 
 function firstSet(
