@@ -20,13 +20,18 @@ export class RouteError extends Error {
 export function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   // A body that nobody reads must not be taken for the next request; what is small is read and thrown away.
   if (!request.complete) request.resume();
-  sendError(response, openAiError(error));
+  // What is left of a body that there was no room for is not read for ever.
+  const isFull = error instanceof BodyError && error.status === 503;
+  sendError(response, openAiError(error), isFull ? { 'Retry-After': '1', Connection: 'close' } : {});
 }
 
 function openAiError(error: unknown): OpenAiError {
   const type = 'invalid_request_error';
   if (error instanceof BadRequest) return { status: 400, type, message: error.message, param: error.param };
-  if (error instanceof BodyError) return { status: error.status, type, message: error.message };
+  if (error instanceof BodyError) {
+    const { status, message } = error;
+    return { status, type: status === 503 ? 'overloaded_error' : type, message };
+  }
   if (error instanceof RouteError) {
     const { status, message, code } = error;
     return { status, type, message, ...(code === undefined ? {} : { code }) };

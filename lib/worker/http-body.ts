@@ -19,29 +19,70 @@ export interface JsonBody {
   readonly readMs: number;
 }
 
-/** @throws BodyError 400 for what is not JSON, 413 above `maxBytes` */
-export function readJson(request: IncomingMessage, maxBytes: number): Promise<JsonBody> {
+/** What bodies may take that are still coming, of all requests together: clients decide how many there are, and how slow. */
+export interface BodyRoom {
+  readonly maxBytes: number;
+  usedBytes: number;
+}
+
+/** Of the process, since its memory is. */
+const ROOM: BodyRoom = { maxBytes: 256 * 1024 * 1024, usedBytes: 0 };
+
+/** @throws BodyError 400 for what is not JSON, 413 above `maxBytes`, 503 where too many bodies are on their way */
+export function readJson(request: IncomingMessage, maxBytes: number, room = ROOM): Promise<JsonBody> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    let body: Buffer = Buffer.alloc(0);
     let size = 0;
+    let isOver = false;
+
+    function end(act: () => void): void {
+      if (isOver) return;
+      isOver = true;
+      room.usedBytes -= size;
+      act();
+    }
+
+    function refuse(status: number, message: string): void {
+      request.removeAllListeners('data').resume();
+      body = Buffer.alloc(0);
+      end(() => reject(new BodyError(status, message)));
+    }
+
     request.on('data', (chunk: Buffer) => {
+      const before = size;
       size += chunk.length;
-      if (size > maxBytes) {
-        request.removeAllListeners('data').resume();
-        reject(new BodyError(413, `the body is larger than ${maxBytes} bytes`));
-      } else chunks.push(chunk);
+      room.usedBytes += chunk.length;
+      if (size > maxBytes) refuse(413, `the body is larger than ${maxBytes} bytes`);
+      else if (room.usedBytes > Math.max(room.maxBytes, maxBytes))
+        refuse(503, 'too many bodies are on their way');
+      else body = appended(body, before, chunk, maxBytes);
     });
-    request.on('end', () => {
-      const readMs = monoMs();
-      try {
-        resolve({ value: JSON.parse(Buffer.concat(chunks).toString('utf8')), bytes: size, readMs });
-      } catch (error) {
-        reject(new BodyError(400, `the body is not JSON: ${(error as Error).message}`));
-      }
-    });
-    request.on('error', reject);
-    request.on('aborted', () => reject(new BodyError(400, 'the request was aborted')));
+    request.on('end', () =>
+      end(() => {
+        const readMs = monoMs();
+        try {
+          resolve({ value: JSON.parse(body.toString('utf8', 0, size)), bytes: size, readMs });
+        } catch (error) {
+          reject(new BodyError(400, `the body is not JSON: ${(error as Error).message}`));
+        }
+      }),
+    );
+    request.on('error', (error) => end(() => reject(error)));
+    request.on('aborted', () => end(() => reject(new BodyError(400, 'the request was aborted'))));
   });
+}
+
+/** Not a list of chunks: a client that sends single bytes would make a buffer of each, a hundred times the size of its body. */
+function appended(body: Buffer, size: number, chunk: Buffer, maxBytes: number): Buffer {
+  if (size === 0) return chunk;
+  const needed = size + chunk.length;
+  let room = body;
+  if (needed > room.length) {
+    room = Buffer.allocUnsafe(Math.min(maxBytes, Math.max(needed, 2 * size)));
+    body.copy(room, 0, 0, size);
+  }
+  chunk.copy(room, size);
+  return room;
 }
 
 export function sendJson(response: ServerResponse, status: number, body: string, headers = {}): void {

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type BodyError, type JsonBody, readJson } from '../../lib/worker/http-body.js';
+import { type BodyError, type BodyRoom, type JsonBody, readJson } from '../../lib/worker/http-body.js';
 import { BadRequest, parseCompletion } from '../../lib/worker/request.js';
 
 let server: Server | null = null;
@@ -11,12 +11,16 @@ afterEach(() => {
 });
 
 /** What `readJson` makes of a request that is sent as it stands. */
-async function read(request: string): Promise<JsonBody | BodyError> {
+async function read(
+  request: string | Buffer,
+  maxBytes = 1000,
+  room?: BodyRoom,
+): Promise<JsonBody | BodyError> {
   const own = createServer();
   server = own;
   await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve));
   const result = new Promise<JsonBody | BodyError>((resolve) => {
-    own.on('request', (incoming) => readJson(incoming, 1000).then(resolve, resolve));
+    own.on('request', (incoming) => readJson(incoming, maxBytes, room).then(resolve, resolve));
   });
   const client = connect((own.address() as AddressInfo).port, '127.0.0.1', () => client.write(request));
   client.on('error', () => undefined);
@@ -46,6 +50,42 @@ describe('the body of a request', () => {
       `${HEAD}Transfer-Encoding: chunked\r\n\r\n3e9\r\n${large}\r\n0\r\n\r\n`,
     ])
       expect(await read(request)).toMatchObject({ status: 413 });
+  });
+
+  it('takes the memory of its bytes, in however small pieces they come', async () => {
+    const bytes = 2_000_000;
+    const piece = Buffer.from('1\r\n \r\n');
+    const pieces = Buffer.alloc(piece.length * bytes, piece);
+    const rss = process.memoryUsage.rss();
+    let peak = 0;
+    const timer = setInterval(() => {
+      peak = Math.max(peak, process.memoryUsage.rss());
+    }, 5);
+    const head = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
+    const sent = Buffer.concat([Buffer.from(head), pieces, Buffer.from('1\r\n7\r\n0\r\n\r\n')]);
+    expect(await read(sent, 10_000_000)).toMatchObject({ value: 7, bytes: bytes + 1 });
+    clearInterval(timer);
+    expect(peak - rss).toBeLessThan(150 * 1024 * 1024);
+  });
+
+  it('is refused where too many are on their way, and leaves its room to others', async () => {
+    const room = { maxBytes: 2000, usedBytes: 1500 };
+    const large = `${HEAD}Content-Length: 900\r\n\r\n${'x'.repeat(900)}`;
+    expect(await read(large, 1000, room)).toMatchObject({ status: 503 });
+    expect(room.usedBytes).toBe(1500);
+    expect(await read(`${HEAD}Content-Length: 2\r\n\r\n{}`, 1000, room)).toMatchObject({ bytes: 2 });
+    expect(await read(`${HEAD}Content-Length: 2\r\n\r\n{]`, 1000, room)).toMatchObject({ status: 400 });
+    expect(room.usedBytes).toBe(1500);
+  });
+
+  it('is the fault of the client where it is nested deeper than it could be passed on', () => {
+    const deep: unknown = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000));
+    for (const fields of [{ tools: deep }, { messages: [deep] }, { logit_bias: deep }])
+      expect(() => parseCompletion({ prompt: 'x', ...fields }, 'messages' in fields, true)).toThrow(
+        /expected at most 256 levels/,
+      );
+    const schema: unknown = JSON.parse('['.repeat(200) + ']'.repeat(200));
+    expect(parseCompletion({ prompt: 'x', guided_json: schema }, false, true).stateful).toBe('guided_json');
   });
 
   it('is the fault of the client where it is nested deeper than an error can show', () => {
