@@ -13,8 +13,11 @@ export type Json =
 /** Nobody who writes a record can know it, so no string of theirs is taken for a number. */
 const MARK = `${randomBytes(12).toString('hex')}:`;
 const LONG_DIGITS = /\d{16}/;
-/** Strings as a whole, so that digits inside them are none of its business; then numbers. */
-const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+/**
+ * Strings as a whole, so that digits inside them are none of its business; then numbers. A string without an end is one too:
+ * looked for anew at each of its quotes, the end would take seconds not to be found.
+ */
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const INTEGER = /^-?[1-9]\d*$/;
 const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, 'g');
 

@@ -75,7 +75,8 @@ export function createView(onChange: (change: ViewChange) => void): View {
         if (identity === undefined) return;
         places.delete(`${source}\0${key}`);
         const known = instances.get(identity);
-        if (known !== undefined) delete known[source];
+        // Another key may have brought the same instance since.
+        if (known?.[source]?.key === key) delete known[source];
         touched.add(identity);
       };
       for (const key of removed) take(key);

@@ -2,6 +2,7 @@
 
 import type { FrontendHealth } from '../dialects/dynamo-frontend.js';
 import { instanceIdOf } from '../discovery/instance-id.js';
+import { type Json, stringifyJson64 } from '../discovery/json64.js';
 import { isSameEndpoint, urlOf } from '../discovery/record.js';
 import type { EndpointName, ViewChange, ViewInstance } from '../discovery/types.js';
 import type { MemberView } from './member-view.js';
@@ -18,6 +19,16 @@ export interface RegisterPorts {
   add(url: string): void;
   remove(url: string): void;
   setLeaving(url: string, isLeaving: boolean): void;
+}
+
+/** Of others' records all may come: what has a `toString` that is none, or is nested without end, must not end the process. */
+function shown(value: Json): string {
+  if (typeof value === 'string') return value;
+  try {
+    return stringifyJson64(value);
+  } catch {
+    return '';
+  }
 }
 
 /**
@@ -37,7 +48,7 @@ export function createRegister(
   function list(instance: ViewInstance): void {
     const { namespace, component, endpoint, instanceId, hasModel } = instance;
     const transport = Object.fromEntries(
-      Object.entries(instance.transport).map(([kind, value]) => [kind, String(value)]),
+      Object.entries(instance.transport).map(([kind, value]) => [kind, shown(value)]),
     );
     documented.set(instance.key, { namespace, component, endpoint, instanceId, transport, hasModel });
   }

@@ -31,6 +31,13 @@ describe('JSON with integers of 64 bits', () => {
       expect(() => parseJson64(bad)).toThrow(SyntaxError);
   });
 
+  it('refuses a string without an end at once, however many quotes it has', () => {
+    const bad = `{"id":12345678901234567890,"a":"${'\\"'.repeat(125_000)}`;
+    const startedMs = performance.now();
+    expect(() => parseJson64(bad)).toThrow(SyntaxError);
+    expect(performance.now() - startedMs).toBeLessThan(2000);
+  });
+
   it('agrees with JSON.parse on whatever has no large integer, and gives back what it wrote', () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 3 }), (text) => {
