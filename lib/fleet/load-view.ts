@@ -39,6 +39,8 @@ export interface LoadView {
   load(ref: WorkerRef, atMs: number): WorkerLoad;
   /** Own requests in flight at all workers. */
   readonly inFlight: number;
+  /** Lives of workers of which something is kept. */
+  readonly size: number;
   forget(ref: WorkerRef): void;
 }
 
@@ -59,6 +61,8 @@ interface Sent {
   tokens: number;
 }
 
+const newEntry = (): Entry => ({ report: null, permits: new Set(), endedTokens: 0 });
+
 export function createLoadView(options: LoadViewOptions = {}): LoadView {
   const staleAfterMs = options.staleAfterMs ?? 2000;
   const entries = new Map<string, Entry>();
@@ -68,7 +72,7 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
     const key = lifeOf(ref);
     const known = entries.get(key);
     if (known !== undefined) return known;
-    const entry: Entry = { report: null, permits: new Set(), endedTokens: 0 };
+    const entry = newEntry();
     entries.set(key, entry);
     return entry;
   }
@@ -121,7 +125,8 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
       };
     },
     load(ref, atMs) {
-      const entry = entryOf(ref);
+      // Who only asks leaves nothing behind: the lives of workers are without number.
+      const entry = entries.get(lifeOf(ref)) ?? newEntry();
       const isStale = !isFresh(entry, atMs);
       const tokens = isStale
         ? Math.max(ownTokens(entry, Number.NEGATIVE_INFINITY), medianTokens(atMs))
@@ -131,6 +136,9 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
     },
     get inFlight() {
       return inFlight;
+    },
+    get size() {
+      return entries.size;
     },
     forget(ref) {
       // Permits that are still out keep their entry; their release finds it.

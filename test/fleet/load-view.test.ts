@@ -45,6 +45,14 @@ describe('the load view', () => {
     expect(view.load(ref('silent'), 10_200).tokens).toBe(5000);
   });
 
+  it('keeps nothing of workers that are only asked about, as of those that have left', () => {
+    const view = createLoadView();
+    view.report(ref('a'), report(0, 1));
+    view.forget(ref('a'));
+    expect(view.load(ref('a'), 1)).toMatchObject({ isStale: true, inFlight: 0, tokens: 0 });
+    expect(view.size).toBe(0);
+  });
+
   it('ignores a report that is older than the last', () => {
     const view = createLoadView();
     view.report(ref('a'), report(20, 500));
