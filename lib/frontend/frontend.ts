@@ -10,6 +10,7 @@ import { createFinder } from './finder.js';
 import { followDrain } from './follow-drain.js';
 import { createGate } from './gate.js';
 import { createFrontendMetrics } from './metrics.js';
+import { onlyTls } from './only-tls.js';
 import type { Frontend, FrontendOptions } from './options.js';
 import { createWorkerPool } from './pool.js';
 import { createRegister } from './register.js';
@@ -84,7 +85,8 @@ export async function startFrontendWith(
     },
     options.thresholds,
   );
-  const register = createRegister(documented, given, found.name, pool);
+  const open = options.workerTls === undefined ? pool : onlyTls(pool, given, options.logger);
+  const register = createRegister(documented, given, found.name, open);
   const gate = createGate(poolAdmission(admission), {
     now: monoMs,
     random: Math.random,

@@ -1,5 +1,7 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { describe, expect, it } from 'vitest';
@@ -160,6 +162,40 @@ describe('TLS', () => {
       });
     },
   );
+
+  it('is asked of workers that are found, so that who can register gets no token in clear', async () => {
+    await withCertificates(async (certificates) => {
+      const directory = join(certificates.folder, 'run');
+      const shown: unknown[] = [];
+      const thief = createServer((incoming, response) => {
+        shown.push(incoming.headers.authorization);
+        response.writeHead(404).end();
+      });
+      await new Promise<void>((resolve) => thief.listen(0, '127.0.0.1', resolve));
+      const advertise = `http://127.0.0.1:${(thief.address() as AddressInfo).port}`;
+      const options = { token: TOKEN, discovery: { directory, advertise } };
+      const tls = certificates.make('worker');
+      const workers = [
+        await startToy('false', { options }),
+        await startToy('true', { options: { tls, token: TOKEN, discovery: { directory } } }),
+      ];
+      const lines: string[] = [];
+      const frontend = await startFrontend({
+        ...{ port: 0, token: TOKEN, discovery: { directory }, logger: logInto(lines) },
+        ...trusting(certificates),
+      });
+      try {
+        await until(isServing(frontend));
+        await until(() => lines.some((line) => line.startsWith('a worker without TLS is registered')));
+        expect(frontend.workers().map(({ url }) => url)).toEqual([workers[1]?.url]);
+        expect(shown).toEqual([]);
+      } finally {
+        await frontend.close();
+        for (const worker of workers) endToy(worker);
+        thief.close();
+      }
+    });
+  });
 
   it('lets a worker ask for the certificate of its frontends', async () => {
     await withCertificates(async (certificates) => {
