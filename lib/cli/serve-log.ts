@@ -41,5 +41,12 @@ function inWords(fields: object, paint: Paint): string {
   const inline = Object.entries(rest).map(
     ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
-  return paint('dim', inline.join('')) + texts.map((text) => `\n${text.replace(/^/gm, '  ')}`).join('');
+  const below = texts.map((text) => `\n${harmless(text).replace(/^/gm, '  ')}`);
+  return paint('dim', harmless(inline.join(''))) + below.join('');
+}
+
+/** Names and messages come from workers and stores, and a terminal does what it reads. Line breaks and tabs stay. */
+function harmless(text: string): string {
+  const code = (control: string): string => control.charCodeAt(0).toString(16).padStart(2, '0');
+  return text.replace(/(?![\n\t])\p{Cc}/gu, (control) => `\\x${code(control)}`);
 }

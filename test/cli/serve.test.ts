@@ -117,6 +117,17 @@ describe('serve', () => {
     ]);
   });
 
+  it('passes nothing to a terminal that it would act on', async () => {
+    const { stderr } = await run([
+      process.execPath,
+      '-e',
+      `require('./dist/cjs/cli/serve-log.js').createServeLog((_color, text) => text).info({ worker: 'w\\x1b]0;x\\x07\\x9b2J', error: 'a\\n\\x1b[2J\\tb' }, 'worker found')`,
+    ]);
+    expect(stderr).toMatch(
+      /^[\d:]{8} info {2}worker found worker=w\\x1b\]0;x\\x07\\x9b2J\n {2}a\n {2}\\x1b\[2J\tb\n$/,
+    );
+  });
+
   it.each(['auto', 'off'])('is ready when it says where it serves, with native %s', async (native) => {
     await withProgram([...SERVE, '--port', '0', '--native', native], {}, async (program) => {
       const [, url = ''] = await program.prints(/"urls":\["([^"]+)"/);
