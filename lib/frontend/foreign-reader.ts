@@ -44,7 +44,7 @@ export function readForeign(
   let life = 0;
   let isLost = false;
   let model: string | null = null;
-  let modelAtMs = 0;
+  let modelAtMs = Number.NEGATIVE_INFINITY;
   let polls = 0;
   let hasHealth = true;
   let hasMetrics = engine === 'vllm';
@@ -74,12 +74,12 @@ export function readForeign(
   }
 
   async function readModel(): Promise<string> {
-    if (model !== null && hasHealth && Date.now() - modelAtMs < MODELS_EVERY_MS) return model;
+    if (model !== null && hasHealth && performance.now() - modelAtMs < MODELS_EVERY_MS) return model;
     const { status, text } = await get('/v1/models');
     const [first] = (JSON.parse(text) as { data?: { id?: unknown }[] }).data ?? [];
     if (status !== 200 || typeof first?.id !== 'string')
       throw new Error(`GET /v1/models answered ${status} without a model`);
-    modelAtMs = Date.now();
+    modelAtMs = performance.now();
     model = first.id;
     return model;
   }

@@ -30,6 +30,20 @@ export interface StreamOptions {
 
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
 
+interface Event {
+  readonly error?: { readonly message: string };
+  readonly choices?: readonly { readonly text?: string; readonly finish_reason: string | null }[];
+}
+
+/** Null: it is none. What a broken server sends is a result as any other. */
+function parsed(data: string): Event | null {
+  try {
+    return JSON.parse(data) as Event | null;
+  } catch {
+    return null;
+  }
+}
+
 /** Never rejects: a failure is a result. @param url of the server, without a path */
 export function streamCompletion(url: string, body: object, options: StreamOptions = {}): Promise<Streamed> {
   const startedMs = performance.now();
@@ -64,10 +78,11 @@ export function streamCompletion(url: string, body: object, options: StreamOptio
       result.isDone = true;
       return;
     }
-    const event = JSON.parse(text.slice(6)) as {
-      error?: { message: string };
-      choices?: { text?: string; finish_reason: string | null }[];
-    };
+    const event = parsed(text.slice(6));
+    if (event === null) {
+      result.error ??= `no event: ${text.slice(0, 100)}`;
+      return;
+    }
     if (event.error !== undefined) result.error ??= event.error.message;
     const [choice] = event.choices ?? [];
     if (choice === undefined) return;

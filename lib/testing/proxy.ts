@@ -77,8 +77,7 @@ export async function startProxy({ target, port = 0 }: ProxyOptions): Promise<Fa
           pair.left -= chunk.length;
         }
         if (isAnswer) bytes += chunk.length;
-        if (!to.write(chunk))
-          await new Promise((resolve) => to.once('drain', resolve).once('close', resolve));
+        if (!to.write(chunk)) await drained(to);
         if (pair.left === 0) break;
       }
     } catch {
@@ -179,6 +178,18 @@ const hostAndPort = (target: string): string[] =>
   target.replace(/^[a-z]+:\/\/|\/.*$/g, '').split(/:(?=\d+$)/);
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    // What is closed already closes no more.
+    if (socket.destroyed) return resolve();
+    const done = (): void => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.once('drain', done).once('close', done);
+  });
+}
 
 /** Chunks of a socket until its end; leaving the loop does not end the socket, as leaving its own iterator would. */
 async function* pieces(socket: Socket): AsyncGenerator<Buffer> {
