@@ -5,6 +5,7 @@ import type { RejectReason } from '../fleet/admission/admission.js';
 import type { ClientEvent } from '../fleet/logical-request.js';
 import type { Outcome } from '../fleet/types.js';
 import { monoMs } from '../native/clock.js';
+import { onClientGone } from '../wire/client-gone.js';
 import type { JsonBody } from '../worker/http-body.js';
 import type { OpenAiError } from '../worker/openai.js';
 import { createClientWriter, outcomeError } from './client-writer.js';
@@ -219,7 +220,7 @@ export function createRequests({
       end(isItsOwn ? 'deadline' : 'rejected');
     }
 
-    response.on('close', cancel);
+    onClientGone(response, cancel);
     const { prompt, maxTokens, choices } = request;
     const promptTokens = typeof prompt === 'string' ? Math.ceil(prompt.length / 4) : prompt.length;
     // By then it must have been sent: what it is promised, or all the time that it has.

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import type { Health } from '../lifecycle/health.js';
 import { startHealth } from '../lifecycle/start.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
+import { onClientGone } from '../wire/client-gone.js';
 import { FRAMES_TYPE } from '../wire/frames.js';
 import { requestIdOf } from '../wire/headers.js';
 import { timeoutMsOf } from '../wire/timeout-header.js';
@@ -138,8 +139,8 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     isChat: boolean,
   ): Promise<void> {
     const gone = new AbortController();
-    // 'close' comes after a whole answer too; nothing is left to abort then.
-    response.on('close', () => gone.abort());
+    // After a whole answer too; nothing is left to abort then.
+    onClientGone(response, () => gone.abort());
     const { value, bytes } = await readJson(request, maxBodyBytes);
     const parsed = parseCompletion(value, isChat);
     const id = requestIdOf(request.headers, MAX_ID);
