@@ -42,9 +42,19 @@ const NOT_REACHED: readonly (string | undefined)[] = [
   'UND_ERR_CONNECT_TIMEOUT',
 ];
 
+/** Descriptors, ports or memory for sockets are used up here: the worker has no part in it. */
+const OWN_LIMITS: readonly (string | undefined)[] = [
+  'EMFILE',
+  'ENFILE',
+  'EADDRNOTAVAIL',
+  'ENOBUFS',
+  'ENOMEM',
+];
+
 /** Where nobody was reached no byte was sent, and where the answer is no answer the worker is broken. */
 export function outcomeOf({ code, name }: Error & { code?: string }): Outcome {
   if (NOT_REACHED.includes(code)) return 'not_sent';
+  if (OWN_LIMITS.includes(code)) return 'overloaded';
   if (name === 'FrameError' || name === 'HTTPParserError') return 'engine_error';
   if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return 'truncated';
   return 'reset';
