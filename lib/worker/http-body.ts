@@ -34,6 +34,7 @@ export function readJson(request: IncomingMessage, maxBytes: number, room = ROOM
     let body: Buffer = Buffer.alloc(0);
     let size = 0;
     let isOver = false;
+    let readMs = monoMs();
 
     function end(act: () => void): void {
       if (isOver) return;
@@ -49,6 +50,7 @@ export function readJson(request: IncomingMessage, maxBytes: number, room = ROOM
     }
 
     request.on('data', (chunk: Buffer) => {
+      readMs = monoMs();
       const before = size;
       size += chunk.length;
       room.usedBytes += chunk.length;
@@ -59,8 +61,7 @@ export function readJson(request: IncomingMessage, maxBytes: number, room = ROOM
     });
     request.on('end', () =>
       end(() => {
-        const readMs = monoMs();
-        try {
+          try {
           resolve({ value: JSON.parse(body.toString('utf8', 0, size)), bytes: size, readMs });
         } catch (error) {
           reject(new BodyError(400, `the body is not JSON: ${(error as Error).message}`));
