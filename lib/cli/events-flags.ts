@@ -1,5 +1,5 @@
 import type { NatsOptions } from '../events/options.js';
-import type { FleetFlag, FleetValues } from './fleet-flags.js';
+import { type FleetFlag, type FleetValues, given } from './fleet-flags.js';
 
 export const NATS_FLAG: FleetFlag = {
   flag: '--nats-server',
@@ -16,9 +16,15 @@ export const BEACONS_FLAG: FleetFlag = {
   meaning: 'both, or nats: no connection to each worker (both)',
 };
 
+/** The part of the fleet is one and the same for discovery and events: who routes to a component hears no other. */
 export function natsServer(values: FleetValues): { events?: NatsOptions } {
-  const servers = values['--nats-server'] as readonly string[] | undefined;
-  return servers === undefined ? {} : { events: { servers } };
+  const get = <T>(name: string): T | undefined => values[name] as T | undefined;
+  const events: NatsOptions = {
+    ...given('servers', get<readonly string[]>('--nats-server')),
+    ...given('namespace', get<string>('--namespace')),
+    ...given('component', get<string>('--component')),
+  };
+  return Object.keys(events).length === 0 ? {} : { events };
 }
 
 export function beaconsWay(values: FleetValues): { beacons?: 'both' | 'nats' } {
