@@ -6,10 +6,10 @@ import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { freePort } from './lib/free-port.mjs';
 
 const { startFrontend } = createRequire(import.meta.url)('../../dist/cjs/index.js');
 const script = fileURLToPath(new URL('lib/beacon-fleet.mjs', import.meta.url));
@@ -120,12 +120,4 @@ async function startNats(port) {
   for await (const text of child.stderr) if (String(text).includes('Server is ready')) break;
   child.stderr.on('error', () => undefined).resume();
   return child;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
 }

@@ -8,9 +8,9 @@ import { parseArgs } from 'node:util';
 import {
   beacon,
   createRandom,
+  memoryOf,
   metrics,
   percentile,
-  rssMiB,
   until,
   verdict,
   withBatchFleet,
@@ -20,6 +20,8 @@ const STOP_MS = 50;
 /** What Node needs besides until it has seen everything once is over by a fifth of the requests. */
 const SETTLED = 0.2;
 const GROWTH_MIB = 32;
+/** After a full collection nothing of a request is left; what is, is what the code itself has come to. */
+const HEAP_MIB = 3;
 const STEP_MS = 5;
 const PREFIX = 'inference_health_';
 
@@ -45,12 +47,12 @@ async function run({ frontend, workers }, { requests, clients, seed }) {
     });
   const counts = { half: 0, early: 0, decode: 0, whole: 0, failed: 0 };
   let begun = 0;
-  let rssBefore = null;
+  let before = null;
   const all = [frontend, ...workers];
   const one = async () => {
     while (begun < requests) {
       begun += 1;
-      if (rssBefore === null && begun >= requests * SETTLED) rssBefore = all.map(rssMiB);
+      if (before === null && begun >= requests * SETTLED) before = Promise.all(all.map(memoryOf));
       counts[await request(frontend.url, `${begun}`, random, left)] += 1;
     }
   };
@@ -77,7 +79,11 @@ async function run({ frontend, workers }, { requests, clients, seed }) {
   await sleep(500);
   const left0 = await inFlight();
   const tasks = await engines();
-  const growth = all.map((each, index) => rssMiB(each) - rssBefore[index]);
+  const memory = await Promise.all(all.map(memoryOf));
+  const first = await before;
+  const growthOf = (what) => memory.map((each, index) => each[what] - first[index][what]);
+  const [growth, heap] = [growthOf('rssMiB'), growthOf('heapMiB')];
+  console.log(`open in the end, frontend and workers: ${memory.map(({ handles }) => handles).join('; ')}`);
   const ended = [...(await metrics(frontend.url))].filter(([name]) =>
     name.startsWith(`${PREFIX}requests_total`),
   );
@@ -98,11 +104,17 @@ async function run({ frontend, workers }, { requests, clients, seed }) {
     ],
     [`every engine was told: ${left.size} not`, left.size === 0],
     [
-      `memory since a fifth of them, frontend and workers: ${growth.map((each) => `${each.toFixed(1)} MiB`).join(', ')} (≤ ${GROWTH_MIB})`,
+      `heap after a collection, against that after a fifth of them, frontend and workers: ${heap.map(mib).join(', ')} (≤ ${HEAP_MIB})`,
+      heap.every((each) => each <= HEAP_MIB),
+    ],
+    [
+      `resident memory, likewise: ${growth.map(mib).join(', ')} (≤ ${GROWTH_MIB})`,
       growth.every((each) => each <= GROWTH_MIB),
     ],
   ]);
 }
+
+const mib = (value) => `${value.toFixed(1)} MiB`;
 
 /** Resolves with how it went. */
 function request(url, id, random, left) {

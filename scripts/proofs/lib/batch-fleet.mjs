@@ -9,7 +9,7 @@ const script = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 async function start(file, args) {
   const child = fork(script(file), args, {
-    ...{ execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+    ...{ execArgv: ['--expose-gc'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
     env: { ...process.env, DYN_SYSTEM_PORT: '' },
   });
   const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`${file} ended with ${code}`)));
@@ -60,6 +60,19 @@ export async function beacon(url) {
   const { value } = await response.body.getReader().read();
   aborted.abort();
   return JSON.parse(Buffer.from(value).toString().split('\n')[0]);
+}
+
+/** What a process holds after a full collection, and what it has of the machine. */
+export function memoryOf({ child }) {
+  return new Promise((resolve) => {
+    const onMessage = ({ memory }) => {
+      if (memory === undefined) return;
+      child.off('message', onMessage);
+      resolve(memory);
+    };
+    child.on('message', onMessage);
+    child.send('memory');
+  });
 }
 
 export const rssMiB = ({ child }) =>

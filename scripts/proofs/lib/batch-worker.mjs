@@ -2,6 +2,7 @@
 // is beyond its slots waits. `fork(batch-worker.mjs, [NAME, JSON of { stepMs, slots }])` tells { url }, then
 // { stopped: PROMPT, atMs } for each prompt that begins with "timed" and was told to end (CLOCK_MONOTONIC).
 import { createRequire } from 'node:module';
+import './tell-memory.mjs';
 
 const { serveWorker } = createRequire(import.meta.url)('../../../dist/cjs/index.js');
 const [name, options] = process.argv.slice(2);
