@@ -61,7 +61,7 @@ export function readJson(request: IncomingMessage, maxBytes: number, room = ROOM
     });
     request.on('end', () =>
       end(() => {
-          try {
+        try {
           resolve({ value: JSON.parse(body.toString('utf8', 0, size)), bytes: size, readMs });
         } catch (error) {
           reject(new BodyError(400, `the body is not JSON: ${(error as Error).message}`));
