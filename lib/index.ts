@@ -17,6 +17,7 @@ export type {
 export type { FrontendHealthMode } from './dialects/dynamo-frontend.js';
 export type { DialectName } from './dialects/index.js';
 export type { Details, StallView } from './dialects/view.js';
+export type { DiscoveryOptions, EtcdOptions } from './discovery/options.js';
 export type { EngineCheck } from './engine/check-runner.js';
 export type { EngineDescription } from './engine/dump.js';
 export type { EngineWatch, WatchOptions } from './engine/monitor.js';
@@ -28,11 +29,13 @@ export type { PoolAdmissionOptions, PriorityClass } from './fleet/admission/admi
 export type { CodelOptions } from './fleet/admission/codel.js';
 export type { Thresholds } from './fleet/admission/thresholds.js';
 export type { MigrationLimits } from './fleet/migrator-types.js';
-export type { WorkerRef } from './fleet/types.js';
+export type { Incarnation, WorkerId, WorkerRef } from './fleet/types.js';
 export type { WorkerCondition } from './fleet/worker-health.js';
 export { serveWorker, startFrontend } from './fleet-entry.js';
+export type { FrontendAdmission } from './frontend/admission-options.js';
 export type { MemberView } from './frontend/member-view.js';
-export type { Frontend, FrontendOptions } from './frontend/options.js';
+export type { DiscoveryStatus, Frontend, FrontendOptions } from './frontend/options.js';
+export type { FrontendPaths } from './frontend/paths.js';
 export type { WorkerProblem } from './frontend/problem.js';
 export type { GpuAction, GpuSeverity } from './gpu/actions.js';
 export type { GpuErrorKind } from './gpu/app-error.js';

@@ -16,3 +16,8 @@ export function rejectUnknown(where: string, value: object, known: readonly stri
     );
   }
 }
+
+/** Names of all options of a type. One that the type has and the list has not, or the other way round, does not compile. */
+export function keysOf<T>(keys: Readonly<Record<keyof Required<T>, true>>): readonly string[] {
+  return Object.keys(keys);
+}

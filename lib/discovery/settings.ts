@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { textOf } from '../config/dynamo-names.js';
 import type { Environment } from '../config/environment.js';
+import { rejectUnknown, requireObject } from '../config/keys.js';
 import type { Kind } from '../config/spec.js';
-import { didYouMean } from '../config/suggest.js';
 import { checkValue, invalid, parseValue } from '../config/values.js';
 import { InferenceHealthError } from '../errors.js';
 import { defaultRunDirectory } from './memory/directory.js';
@@ -118,13 +118,10 @@ export function discoverySettings(options: DiscoveryOptions, environment: Enviro
 }
 
 function checkAll(where: string, options: object, kinds: Readonly<Record<string, Kind>>): void {
-  for (const [name, value] of Object.entries(options)) {
-    const kind = kinds[name];
-    if (kind === undefined)
-      throw new InferenceHealthError(
-        'ERR_CONFIG_INVALID',
-        `unknown option ${where}.${name}${didYouMean(name, Object.keys(kinds))}`,
-      );
+  requireObject(`option ${where}`, options);
+  rejectUnknown(`option ${where}`, options, Object.keys(kinds));
+  for (const [name, kind] of Object.entries(kinds)) {
+    const value = (options as Readonly<Record<string, unknown>>)[name];
     if (value !== undefined) checkValue(`${where}.${name}`, kind, value);
   }
 }

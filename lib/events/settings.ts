@@ -1,5 +1,6 @@
 import { textOf } from '../config/dynamo-names.js';
 import type { Environment } from '../config/environment.js';
+import { keysOf, rejectUnknown, requireObject } from '../config/keys.js';
 import { readSmallFile } from '../config/small-file.js';
 import { invalid, parseValue } from '../config/values.js';
 import type { NatsOptions } from './options.js';
@@ -22,18 +23,18 @@ export interface NatsSettings {
   readonly component: string | null;
 }
 
-const KEYS = [
-  'servers',
-  'user',
-  'password',
-  'token',
-  'nkey',
-  'credentialsFile',
-  'tlsCa',
-  'tlsInsecure',
-  'namespace',
-  'component',
-];
+const KEYS = keysOf<NatsOptions>({
+  servers: true,
+  user: true,
+  password: true,
+  token: true,
+  nkey: true,
+  credentialsFile: true,
+  tlsCa: true,
+  tlsInsecure: true,
+  namespace: true,
+  component: true,
+});
 type Text = (key: keyof NatsOptions, variable: string) => string | null;
 
 const NAME = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
@@ -48,10 +49,8 @@ export function natsSettings(
 ): NatsSettings | null {
   if (options === false) return null;
   const given = options ?? {};
-  if (typeof given !== 'object' || given === null)
-    throw invalid('option events', 'false or an object', given);
-  for (const key of Object.keys(given))
-    if (!KEYS.includes(key)) throw invalid('option events', `the keys ${KEYS.join(', ')}`, key);
+  requireObject('option events', given, 'false or an object');
+  rejectUnknown('option events', given, KEYS);
   const text: Text = (key, variable) => {
     const value = given[key];
     if (value === undefined) return textOf(environment, variable);

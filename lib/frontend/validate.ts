@@ -1,21 +1,22 @@
 import { requireToken } from '../config/admin.js';
-import { rejectUnknown } from '../config/keys.js';
-import { invalid } from '../config/values.js';
+import { rejectUnknown, requireObject } from '../config/keys.js';
+import { checkValue, invalid } from '../config/values.js';
+import { FRONTEND_HEALTH_MODES } from '../dialects/dynamo-frontend.js';
+import { NO_THRESHOLDS } from '../fleet/admission/thresholds.js';
 import { validateAdmission } from './admission-options.js';
+import { rejectUnknownOptions } from './option-keys.js';
 import type { FrontendOptions } from './options.js';
 import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
 import { FOREIGN_ENGINES, parseWorkerUrl } from './worker-url.js';
 
+const COUNT = { type: 'number', min: 0, max: Number.MAX_SAFE_INTEGER } as const;
+const NULLABLE = ['maxSeqLen', ...Object.keys(NO_THRESHOLDS)];
+
 /** @throws InferenceHealthError ERR_CONFIG_INVALID */
-export function validateFrontend({
-  workers = [],
-  overloadStatus = 503,
-  admission = {},
-  beacons = 'both',
-  adminToken,
-  paths,
-  discovery,
-}: FrontendOptions): void {
+export function validateFrontend(options: FrontendOptions): void {
+  rejectUnknownOptions(options);
+  const { workers = [], overloadStatus = 503, admission = {}, beacons = 'both' } = options;
+  const { adminToken, paths, discovery, healthMode, maxBodyBytes, migration = {}, thresholds = {} } = options;
   if (beacons !== 'both' && beacons !== 'nats') throw invalid('beacons', "'both' or 'nats'", beacons);
   const urls = 'a list of URLs as http://host:port or https://host:port';
   if (!Array.isArray(workers)) throw invalid('workers', urls, workers);
@@ -39,12 +40,25 @@ export function validateFrontend({
   if (new Set(workers).size < workers.length) throw invalid('workers', 'each URL once', workers);
   if (!Number.isInteger(overloadStatus) || overloadStatus < 400 || overloadStatus > 599)
     throw invalid('overloadStatus', 'an HTTP status from 400 to 599', overloadStatus);
+  if (healthMode !== undefined)
+    checkValue('healthMode', { type: 'choice', values: FRONTEND_HEALTH_MODES }, healthMode);
+  if (maxBodyBytes !== undefined) checkValue('maxBodyBytes', { ...COUNT, min: 1 }, maxBodyBytes);
+  checkNumbers('migration', migration);
+  checkNumbers('thresholds', thresholds);
   validateAdmission(admission);
   if (adminToken !== undefined) requireToken('adminToken', adminToken);
   if (paths !== undefined) validatePaths(paths);
 }
 
+/** Null where a limit may be none. */
+function checkNumbers(where: string, values: object): void {
+  for (const [name, value] of Object.entries(values))
+    if (value !== undefined && !(value === null && NULLABLE.includes(name)))
+      checkValue(`${where}.${name}`, COUNT, value);
+}
+
 function validatePaths(paths: Partial<FrontendPaths>): void {
+  requireObject('option paths', paths);
   rejectUnknown('key of paths', paths, Object.keys(FRONTEND_PATHS));
   const all = { ...FRONTEND_PATHS, ...paths };
   for (const [name, path] of Object.entries(all))

@@ -1,6 +1,7 @@
 /** Certificates from files: read and checked at the start, read again when they change. */
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { keysOf, rejectUnknown, requireObject } from '../config/keys.js';
 import type { Logger } from '../config/options.js';
 import { readSmallFile } from '../config/small-file.js';
 import { invalid } from '../config/values.js';
@@ -31,7 +32,7 @@ export interface TlsFiles {
   close(): void;
 }
 
-const KEYS = ['cert', 'key', 'ca'];
+const KEYS = keysOf<ClientTls>({ cert: true, key: true, ca: true });
 
 /**
  * @param changed told of the new contents; not of ones that are no certificate and key: those before stay
@@ -44,12 +45,10 @@ export function openTlsFiles(
   logger?: Logger,
   everyMs?: number,
 ): TlsFiles {
-  if (typeof files !== 'object' || files === null)
-    throw invalid(`option ${where}`, 'an object of paths', files);
-  for (const [key, path] of Object.entries(files)) {
-    if (!KEYS.includes(key)) throw invalid(`option ${where}`, `the keys ${KEYS.join(', ')}`, key);
+  requireObject(`option ${where}`, files, 'an object of paths');
+  rejectUnknown(`option ${where}`, files, KEYS);
+  for (const [key, path] of Object.entries(files))
     if (typeof path !== 'string' || path === '') throw invalid(`option ${where}.${key}`, 'a path', path);
-  }
   if ((files.cert === undefined) !== (files.key === undefined))
     throw invalid(`option ${where}`, 'cert and key together', files.cert === undefined ? 'key' : 'cert');
   let context = read(where, files);

@@ -75,8 +75,8 @@ describe('settings of discovery', () => {
       { DYN_DISCOVERY_BACKEND: 'file' },
       "DYN_DISCOVERY_BACKEND: expected 'memory', 'mem' or 'etcd', received \"file\"",
     ],
-    [{ namespce: 'x' }, {}, 'unknown option discovery.namespce (did you mean namespace?)'],
-    [{ etcd: { endpoint: [] } }, {}, 'unknown option discovery.etcd.endpoint (did you mean endpoints?)'],
+    [{ namespce: 'x' }, {}, "unknown option discovery 'namespce' (did you mean namespace?)"],
+    [{ etcd: { endpoint: [] } }, {}, "unknown option discovery.etcd 'endpoint' (did you mean endpoints?)"],
     [
       {},
       { DYN_NAMESPACE: 'a/b' },

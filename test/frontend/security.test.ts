@@ -272,7 +272,11 @@ describe('what is wrong with certificates and tokens is said at the start', () =
       /option workerTls: expected PEM files/,
     ],
     ['a key alone', { workerTls: { key: 'x' } }, /cert and key together/],
-    ['another key', { workerTls: { cart: 'x' } as object }, /the keys cert, key, ca, received "cart"/],
+    [
+      'another key',
+      { workerTls: { cart: 'x' } as object },
+      /unknown option workerTls 'cart' \(did you mean ca/,
+    ],
     ['no path', { workerTls: { ca: 7 as unknown as string } }, /option workerTls.ca: expected a path/],
   ])('%s', async (_what, options, message) => {
     const started = startFrontend({ port: 0, workers: ['http://127.0.0.1:1'], ...options });

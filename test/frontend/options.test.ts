@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { startFrontend } from '../../dist/cjs/frontend/frontend.js';
+import { serveWorker } from '../../dist/cjs/worker/serve-worker.js';
+
+const invalid = (message: RegExp) => ({
+  code: 'ERR_CONFIG_INVALID',
+  message: expect.stringMatching(message),
+});
+
+describe('a frontend is not started with', () => {
+  it.each<[object, RegExp]>([
+    [{ prot: 8000 }, /unknown option 'prot' \(did you mean port\?\); known: workers, discovery/],
+    [{ admission: { maxConcurent: 3 } }, /option admission 'maxConcurent' \(did you mean maxConcurrent\?\)/],
+    [{ admission: { adaptive: { target: 3 } } }, /option admission.adaptive 'target' .*targetMs/],
+    [{ admission: { codel: { intervallMs: 3 } } }, /option admission.codel 'intervallMs' .*intervalMs/],
+    [{ admission: { classes: [{ naem: 'a' }] } }, /option admission.classes\[0\] 'naem' \(did you mean name/],
+    [{ migration: { limit: 3 } }, /unknown option migration 'limit'/],
+    [{ migration: { migrationLimit: '3' } }, /migration.migrationLimit: expected a number.*received "3"/],
+    [{ thresholds: { activeDecodeBlock: 0.9 } }, /'activeDecodeBlock' \(did you mean activeDecodeBlocks/],
+    [{ thresholds: { activeDecodeBlocks: -1 } }, /thresholds.activeDecodeBlocks: expected a number/],
+    [{ discovery: { namespce: 'x' } }, /option discovery 'namespce' \(did you mean namespace/],
+    [{ discovery: { etcd: { endpoint: [] } } }, /option discovery.etcd 'endpoint' \(did you mean endpoints/],
+    [{ discovery: 'etcd' }, /option discovery: expected an object, received "etcd"/],
+    [{ events: { server: 'nats://x' } }, /option events 'server' \(did you mean servers/],
+    [{ tls: { cret: 'x' } }, /option tls 'cret' \(did you mean cert/],
+    [{ paths: { helth: '/x' } }, /'helth' \(did you mean health/],
+    [{ healthMode: 'strikt' }, /healthMode: expected 'documented' or /],
+    [{ maxBodyBytes: '10' }, /maxBodyBytes: expected a number/],
+    [{ admission: 7 }, /option admission: expected an object, received 7/],
+  ])('%j', async (options, message) => {
+    const started = startFrontend({ port: 0, workers: ['http://127.0.0.1:1'], ...options });
+    await expect(started).rejects.toMatchObject(invalid(message));
+  });
+
+  it('nothing at all', async () => {
+    const none = undefined as unknown as object;
+    await expect(startFrontend(none)).rejects.toMatchObject(invalid(/options: expected an object/));
+  });
+});
+
+describe('a worker is not started with', () => {
+  const engine = { model: 'toy', prompt: () => ({ tokens: 0, ids: null }), generate() {}, figures() {} };
+  it.each<[object, RegExp]>([
+    [{ engine, prot: 8000 }, /unknown option 'prot' \(did you mean port\?\); known: engine, port/],
+    [{ engine, discovery: { advertize: 'x' } }, /option discovery 'advertize' \(did you mean advertise/],
+    [{ engine, events: { tokn: 'x' } }, /option events 'tokn' \(did you mean token/],
+    [{ engine, tls: { cert: '/x', kez: '/x' } }, /option tls 'kez' \(did you mean key/],
+    [{ engine, health: { prot: 1 }, discovery: false }, /unknown option 'prot' \(did you mean port/],
+    [{}, /engine: expected an engine, or a function that makes one, received undefined/],
+    [{ engine: { model: 'toy' } }, /generate is a function, received undefined/],
+    [{ engine, name: 7 }, /name: expected a non-empty string, received 7/],
+  ])('%j', async (options, message) => {
+    const started = serveWorker({ port: 0, ...options } as never);
+    await expect(started).rejects.toMatchObject(invalid(message));
+  });
+});
