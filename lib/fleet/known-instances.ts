@@ -70,7 +70,8 @@ export function createKnownInstances({ isHealthy, ttlMs, doubtMs, pastMs }: Opti
         return entry?.instance.state === 'serving' && isHealthy(entry.instance.ref, atMs);
       });
       const total = known.size;
-      for (const key of keys) if (!doubted.includes(key)) remove(key, out);
+      const stays = new Set(doubted);
+      for (const key of keys) if (!stays.has(key)) remove(key, out);
       const fresh = doubted.filter((key) => known.get(key)?.missingSinceMs === null);
       if (fresh.length >= 2 && fresh.length > total / 2) {
         holdUntilMs = Math.max(holdUntilMs, atMs + ttlMs);

@@ -13,6 +13,7 @@ import type {
 import { createMigrator, type Migrator } from './migrator.js';
 import type { MigrationEffect, MigrationEnd, MigrationEvent } from './migrator-types.js';
 import { DEFAULT_LIMITS } from './migrator-types.js';
+import { createSuspicion } from './suspicion.js';
 import type { WorkerRef } from './types.js';
 import { isSame } from './worker-ref.js';
 
@@ -32,10 +33,10 @@ interface Question {
 const NOTHING: RequestOutput = { client: [], effects: [] };
 
 export function createLogicalRequest(options: LogicalRequestOptions): LogicalRequest {
-  const crashes: WorkerRef[] = [];
+  const suspicion = createSuspicion();
   const poisonTokens = options.limits?.poisonTokens ?? DEFAULT_LIMITS.poisonTokens;
   const choices: Choice[] = Array.from({ length: options.choices ?? 1 }, (_, index) => ({
-    migrator: createMigrator({ ...options, crashes, hasSibling: (ref) => hasSibling(index, ref) }),
+    migrator: createMigrator({ ...options, suspicion, hasSibling: (ref) => hasSibling(index, ref) }),
     assembler: createAssembler(options.stop === undefined ? {} : { stop: options.stop }),
     isEnded: false,
   }));

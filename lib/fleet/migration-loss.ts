@@ -46,12 +46,16 @@ function backoffMs(run: MigrationRun, random: number): number {
   return equalJitterMs(run.limits.backoffBaseMs, steps - 1, run.limits.backoffCapMs, random);
 }
 
-/** True: the request has now cost two workers their lives. */
+/** True: workers have died of the request, and no other one is to. */
 function convict(run: MigrationRun, ref: WorkerRef): boolean {
-  if (!run.suspectedCrashes.some(({ worker }) => worker === ref.worker)) run.suspectedCrashes.push(ref);
-  if (run.suspectedCrashes.length < 2) return false;
-  put(run, { type: 'poison', workers: [...run.suspectedCrashes] });
-  close(run, { kind: 'failed', outcome: 'poison', why: 'two workers were lost to this request' });
+  const workers = run.suspicion.lost(run.log.length, ref);
+  if (workers === null) return false;
+  put(run, { type: 'poison', workers: [...workers] });
+  close(run, {
+    kind: 'failed',
+    outcome: 'poison',
+    why: `${workers.length} workers were lost to this request`,
+  });
   return true;
 }
 

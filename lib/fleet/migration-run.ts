@@ -9,6 +9,7 @@ import {
   type Purpose,
   type Withdraw,
 } from './migrator-types.js';
+import { createSuspicion, type Suspicion } from './suspicion.js';
 import { createTokenLog, type TokenLog } from './token-log.js';
 import type { Outcome, WorkerRef } from './types.js';
 import { isSame } from './worker-ref.js';
@@ -20,8 +21,8 @@ export interface MigratorOptions {
   readonly retryBudget?: Withdraw;
   /** The pool's budget for hedged starts. Default: none. */
   readonly hedgeBudget?: Withdraw;
-  /** Workers that the request may have killed so far; shared by its choices. */
-  readonly crashes?: WorkerRef[];
+  /** Shared by the choices of a request. */
+  readonly suspicion?: Suspicion;
   /** Whether another choice of the request has only just begun at that worker. */
   readonly hasSibling?: (ref: WorkerRef) => boolean;
 }
@@ -57,7 +58,7 @@ export interface MigrationRun {
   readonly migratedAtMs: number[];
   /** Outcomes after which a choice may go on once. */
   readonly usedOnce: Set<Outcome>;
-  readonly suspectedCrashes: WorkerRef[];
+  readonly suspicion: Suspicion;
   isFirstUnsentFree: boolean;
   /** It has lost a worker behind its first token. */
   hasLost: boolean;
@@ -82,7 +83,7 @@ export function createRun(options: MigratorOptions): MigrationRun {
     excluded: [],
     migratedAtMs: [],
     usedOnce: new Set(),
-    suspectedCrashes: options.crashes ?? [],
+    suspicion: options.suspicion ?? createSuspicion(),
     isFirstUnsentFree: true,
     hasLost: false,
     lastOutcome: null,

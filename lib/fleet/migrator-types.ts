@@ -25,7 +25,7 @@ export interface MigrationLimits {
   readonly backoffCapMs: number;
   /**
    * A worker that is lost before this many tokens came from it may have been killed by the request; after two such workers
-   * the request counts as poison.
+   * at the same length of the log, or three at any, the request counts as poison.
    */
   readonly poisonTokens: number;
 }
@@ -106,7 +106,7 @@ export type MigrationEffect =
       readonly outcome: Outcome;
       readonly replayedTokens: number;
     }
-  /** Two workers were lost to this request: their strikes are to be taken back, the request goes into quarantine. */
+  /** These workers were lost to this request: their strikes are to be taken back, the request goes into quarantine. */
   | { readonly type: 'poison'; readonly workers: readonly WorkerRef[] }
   | { readonly type: 'end'; readonly end: MigrationEnd };
 

@@ -168,7 +168,6 @@ describe('a migrator', () => {
     const poison = running();
     poison.tokens(0, 0, 1);
     poison.fail(0, 'reset');
-    poison.tokens(1, 1, 3);
     poison.fail(1, 'truncated');
     expect(poison.of('poison')).toEqual([{ type: 'poison', workers: [ref('a'), ref('b')] }]);
     expect(poison.migrator.end).toMatchObject({ kind: 'failed', outcome: 'poison' });
@@ -178,6 +177,19 @@ describe('a migrator', () => {
     unlucky.tokens(1, 20, 40);
     unlucky.fail(1, 'reset', 2000);
     expect(unlucky.of('poison')).toEqual([]);
+  });
+
+  it('clears a request that gets further than where its worker died, but not for ever', () => {
+    const lost = running();
+    lost.tokens(0, 0, 1);
+    lost.fail(0, 'reset');
+    lost.tokens(1, 1, 3);
+    lost.fail(1, 'reset', 2000);
+    expect([lost.of('poison'), lost.migrator.end]).toEqual([[], null]);
+    lost.step({ type: 'tick', atMs: 3000, random: 0.5 });
+    lost.tokens(2, 3, 4);
+    lost.fail(2, 'reset', 4000);
+    expect(lost.of('poison')).toEqual([{ type: 'poison', workers: [ref('a'), ref('b'), ref('c')] }]);
   });
 
   it('repeats once for free what was never sent, and asks the retry budget for the rest', () => {

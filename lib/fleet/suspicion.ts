@@ -1,0 +1,38 @@
+/**
+ * Workers that a request may have killed. One that gets further than where a worker died has not killed that one: a worker
+ * takes all its streams along, so that most of those that were there are innocent. See docs/fleet/migrator.md, "Poison".
+ */
+import type { WorkerRef } from './types.js';
+
+export interface Suspicion {
+  /**
+   * @param length tokens of the choice when its worker was lost
+   * @returns who died of the request; null: that cannot be said
+   */
+  lost(length: number, ref: WorkerRef): readonly WorkerRef[] | null;
+}
+
+const AT_ONE_PLACE = 2;
+/** Some die of a request now here, now there, as of the memory that it takes: so many are no chance any more. */
+const AT_ANY = 3;
+
+/** One for all choices of a request. */
+export function createSuspicion(): Suspicion {
+  const everywhere: WorkerRef[] = [];
+  const places = new Map<number, WorkerRef[]>();
+  return {
+    lost(length, ref) {
+      const here = places.get(length) ?? [];
+      places.set(length, here);
+      add(here, ref);
+      add(everywhere, ref);
+      if (here.length >= AT_ONE_PLACE) return here;
+      return everywhere.length >= AT_ANY ? everywhere : null;
+    },
+  };
+}
+
+/** By name: a place in the fleet whose worker died twice is one. */
+function add(refs: WorkerRef[], ref: WorkerRef): void {
+  if (!refs.some(({ worker }) => worker === ref.worker)) refs.push(ref);
+}
