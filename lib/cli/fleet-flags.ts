@@ -83,11 +83,14 @@ function parseFlag(name: string, kind: Kind, text: string): unknown {
   }
 }
 
+/** Where the meanings begin. */
+export const HELP_COLUMN = 44;
+
 export function fleetHelp(command: string, intro: string, flags: readonly FleetFlag[]): string {
   const rows = flags.map(({ flag, placeholder, meaning, variable }) => {
     const name = `  ${flag} ${placeholder}`.trimEnd();
-    const line = `${name.padEnd(44)}${meaning}`;
-    return variable === undefined ? line : `${line}\n${' '.repeat(44)}[${variable}]`;
+    const line = `${name.padEnd(HELP_COLUMN)}${meaning}`;
+    return variable === undefined ? line : `${line}\n${' '.repeat(HELP_COLUMN)}[${variable}]`;
   });
   return `Usage: inference-health ${command} [options]
 

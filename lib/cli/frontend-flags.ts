@@ -1,17 +1,19 @@
 import { FRONTEND_HEALTH_MODES } from '../dialects/dynamo-frontend.js';
+import { FOREIGN_ENGINES } from '../frontend/worker-url.js';
 import { DISCOVERY_FLAGS } from './discovery-flags.js';
 import { BEACONS_FLAG, NATS_FLAG } from './events-flags.js';
-import { type FleetFlag, fleetHelp, HTTP_HOST, HTTP_PORT } from './fleet-flags.js';
+import { type FleetFlag, fleetHelp, HELP_COLUMN, HTTP_HOST, HTTP_PORT } from './fleet-flags.js';
 import { API_TOKEN_FLAG, FLEET_TOKEN_FLAG, SERVER_TLS_FLAGS, WORKER_TLS_FLAGS } from './security-flags.js';
 
 const MAX_TOKENS = 1_000_000_000;
+const INDENT = ' '.repeat(HELP_COLUMN);
 
 export const FRONTEND_FLAGS: readonly FleetFlag[] = [
   {
     flag: '--workers',
     placeholder: 'URL,URL',
     kind: { type: 'list' },
-    meaning: 'workers at http(s)://host:port (those that are found)',
+    meaning: `workers at http(s)://host:port (those that are found);\n${INDENT}other servers: ${FOREIGN_ENGINES.map((name) => `${name}+`).join(' ')} before it`,
   },
   ...DISCOVERY_FLAGS,
   {

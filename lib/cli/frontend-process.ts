@@ -1,4 +1,4 @@
-/** What `frontend --processes` runs N times, with its own arguments. */
+/** What `frontend --processes` runs N times: the URL of all, then its own arguments. */
 import { runFrontendProcess } from '../frontend/processes/child.js';
 import { writeStderr } from '../stderr.js';
 import { parseFleetFlags } from './fleet-flags.js';
@@ -12,11 +12,12 @@ outliveReaders();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
 
 const { stderr, env } = process;
+const [, , url = '', ...args] = process.argv;
 const logger = createServeLog(stderr.isTTY ? painter(usesColor(stderr, env)) : null);
-const { values, health } = parseFleetFlags(process.argv.slice(2), FRONTEND_FLAGS, env);
+const { values, health } = parseFleetFlags(args, FRONTEND_FLAGS, env);
 const processes = processesOf(values);
 const options = { ...shareOf(commandOptions(values, health, env), processes), logger };
-runFrontendProcess(options, processes).catch((error: unknown) => {
+runFrontendProcess(options, { processes, url }).catch((error: unknown) => {
   writeStderr(`inference-health frontend: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(1);
 });

@@ -25,7 +25,8 @@ export interface ServiceRate {
   send(worker: string, promptTokens: number, atMs: number): ServedRequest;
   /** It is gone: its speed is no longer the pool's. */
   forget(worker: string): void;
-  speed(atMs: number): ServiceSpeed;
+  /** @param isCounted of which workers; default: all */
+  speed(atMs: number, isCounted?: (worker: string) => boolean): ServiceSpeed;
 }
 
 /** Work over the time in which there was some; both fade. */
@@ -109,12 +110,13 @@ export function createServiceRate(): ServiceRate {
       };
     },
     forget: (name) => void workers.delete(name),
-    speed(atMs) {
+    speed(atMs, isCounted) {
       let tokensPerSecond = 0;
       let prefill = 0;
       let known = 0;
       const gaps: number[] = [];
-      for (const worker of workers.values()) {
+      for (const [name, worker] of workers) {
+        if (isCounted?.(name) === false) continue;
         tokensPerSecond += rateOf(worker.all, atMs);
         const rate = rateOf(worker.prefill, atMs);
         if (rate > 0) known += 1;

@@ -2,6 +2,7 @@
 import { util } from 'undici';
 import { createFrameReader, type OtherFrame } from '../wire/frame-reader.js';
 import { FRAMES_TYPE, FrameError } from '../wire/frames.js';
+import { timeoutHeader } from '../wire/timeout-header.js';
 import type { CompletionRequest } from '../worker/request.js';
 import type { Reservation } from './pool.js';
 import { PROBLEM_TEXTS, problemOf, type WorkerProblem } from './problem.js';
@@ -30,6 +31,8 @@ export interface AttemptRequest {
   readonly choice: number;
   /** Passed on as it came; null: none. */
   readonly traceparent: string | null;
+  /** Monotonic milliseconds by which it is to have ended; Infinity: at any time. */
+  readonly deadlineMs: number;
 }
 
 /** What follows a finish is nothing but the end of the body; a connection over which that does not come is not kept. */
@@ -109,6 +112,7 @@ export function startAttempt(
         accept: FRAMES_TYPE,
         'x-request-id': attempt.id,
         ...(attempt.traceparent === null ? {} : { traceparent: attempt.traceparent }),
+        ...timeoutHeader(attempt.deadlineMs - ports.now()),
       },
       body: bodyOf(attempt),
     },

@@ -1,5 +1,4 @@
 import { createFrontendHealth, type FrontendHealth } from '../dialects/dynamo-frontend.js';
-import { createServiceRate } from '../fleet/service-rate.js';
 import { showFrontend } from '../lifecycle/show-frontend.js';
 import { monoMs } from '../native/clock.js';
 import { poolAdmission } from './admission-options.js';
@@ -39,8 +38,8 @@ export async function startFrontendWith(
   options: FrontendOptions,
   sharing: Sharing | null,
 ): Promise<Frontend> {
-  const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
   validateFrontend(options);
+  const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
   const log = (fields: object, message: string): void => options.logger?.info(fields, message);
   const show = createShow(
     () => documented,
@@ -54,7 +53,6 @@ export async function startFrontendWith(
   const workerHttp = createWorkerHttp(options);
   const api = openFrontendApi(options, () => routes, workerHttp);
   const { admission = {} } = options;
-  const serviceRate = createServiceRate();
   const found = await createFinder(options, log).catch((error: unknown) => {
     api.unwatch();
     workerHttp.close();
@@ -65,8 +63,7 @@ export async function startFrontendWith(
     given,
     {
       workerHttp,
-      serviceRate,
-      onFirstToken: (waitMs) => gate.waited(waitMs),
+      onFirstToken: (model, waitMs) => gate.waited(model, waitMs),
       ...(options.beacons === 'nats' ? { rest: { isDeaf: () => feed?.isDeaf() ?? true } } : {}),
       now: monoMs,
       random: Math.random,
@@ -90,8 +87,9 @@ export async function startFrontendWith(
   const gate = createGate(poolAdmission(admission), {
     now: monoMs,
     random: Math.random,
+    isKnown: (model) => pool.thresholds.get(model) !== null,
     room: pool.room,
-    speed: serviceRate.speed,
+    speed: pool.speed,
   });
   const metrics = createFrontendMetrics({
     inFlight: () => requests.inFlight,
@@ -131,6 +129,11 @@ export async function startFrontendWith(
             },
           }),
     models: pool.models,
+    report: (id, error) =>
+      options.logger?.error(
+        { request: id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+        'the frontend failed a request',
+      ),
     ...(options.paths === undefined ? {} : { paths: options.paths }),
     termsOf: createTermsReader(admission),
   });

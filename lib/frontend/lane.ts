@@ -1,4 +1,4 @@
-/** Pool admission with callbacks: who may run, who waits, who is refused. */
+/** Pool admission with callbacks, for one model: who may run, who waits, who is refused. */
 import {
   createPoolAdmission,
   type PoolAdmissionEffect,
@@ -15,7 +15,7 @@ export interface Entry {
   progress(tokens: number): void;
 }
 
-export interface GateRequest {
+export interface LaneRequest {
   readonly promptTokens: number;
   readonly expectedTokens: number;
   readonly bytes: number;
@@ -26,14 +26,14 @@ export interface GateRequest {
   readonly deadlineMs: number;
 }
 
-export interface Gate {
+export interface Lane {
   readonly queued: number;
+  readonly queuedBytes: number;
   readonly inFlightTokens: number;
   /** Infinity: no limit. */
   readonly limitTokens: number;
-  readonly speed: ServiceSpeed;
   enter(
-    request: GateRequest,
+    request: LaneRequest,
     on: { admit(): void; reject(reason: RejectReason, retryAfterSeconds: number): void },
   ): Entry;
   /** A request had its first token, after it had waited in its worker for so long before its prefill. */
@@ -43,20 +43,21 @@ export interface Gate {
   tick(): void;
 }
 
-type Callbacks = Parameters<Gate['enter']>[1];
+export interface LanePorts {
+  now(): number;
+  random(): number;
+  room(): { readonly hasRoom: boolean; readonly roomTokens: number };
+  speed(atMs: number): ServiceSpeed;
+  /** Of what waits for other models: memory is common. */
+  bytesElsewhere(): number;
+}
+
+type Callbacks = Parameters<Lane['enter']>[1];
 
 /** Speed changes slowly, and costs a look at each worker. */
 const SPEED_MS = 50;
 
-export function createGate(
-  options: PoolAdmissionOptions,
-  ports: {
-    now(): number;
-    random(): number;
-    room(): Pick<PoolRoom, 'hasRoom' | 'roomTokens'>;
-    speed(atMs: number): ServiceSpeed;
-  },
-): Gate {
+export function createLane(options: PoolAdmissionOptions, ports: LanePorts): Lane {
   const { now, random } = ports;
   const admission = createPoolAdmission(options);
   const waiting = new Map<number, Callbacks>();
@@ -72,7 +73,18 @@ export function createGate(
     return speed;
   }
 
-  const room = (atMs: number): PoolRoom => ({ ...ports.room(), ...speedAt(atMs) });
+  function room(atMs: number): PoolRoom {
+    const own = ports.room();
+    return {
+      hasRoom: own.hasRoom,
+      // Only where it is asked for: it looks at every worker.
+      get roomTokens() {
+        return own.roomTokens;
+      },
+      ...speedAt(atMs),
+      bytesElsewhere: ports.bytesElsewhere(),
+    };
+  }
 
   function perform(effects: readonly PoolAdmissionEffect[]): void {
     for (const effect of effects) {
@@ -87,14 +99,14 @@ export function createGate(
     get queued() {
       return admission.queued;
     },
+    get queuedBytes() {
+      return admission.queuedBytes;
+    },
     get inFlightTokens() {
       return admission.inFlightTokens;
     },
     get limitTokens() {
       return admission.limitTokens;
-    },
-    get speed() {
-      return speedAt(now());
     },
     enter(request, on) {
       const id = ++lastId;

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Thresholds } from '../fleet/admission/thresholds.js';
 import type { Patience } from '../fleet/migrator-types.js';
-import type { ServiceRate } from '../fleet/service-rate.js';
+import type { ServiceSpeed } from '../fleet/service-rate.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
 import type { WorkerCondition } from '../fleet/worker-health.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
@@ -13,10 +13,8 @@ import type { ForeignEngine } from './worker-url.js';
 
 export interface PoolPorts {
   readonly workerHttp: WorkerHttp;
-  /** Told of all that is sent and comes back. */
-  readonly serviceRate: ServiceRate;
   /** A first token came, of a request that had waited in its worker for so long. */
-  onFirstToken(waitMs: number): void;
+  onFirstToken(model: string | null, waitMs: number): void;
   /** Where beacons come another way too, HTTP may rest meanwhile. */
   readonly rest?: RestOptions;
   now(): number;
@@ -81,6 +79,8 @@ export interface WorkerPool {
    * model, or of all.
    */
   room(model?: string | null): { readonly hasRoom: boolean; readonly roomTokens: number };
+  /** How fast the workers of a model serve, or all, as measured. */
+  speed(model: string | null, atMs: number): ServiceSpeed;
   /** Of each model that a worker was seen with; may be changed while it serves. */
   readonly thresholds: {
     models(): readonly string[];

@@ -3,6 +3,7 @@ import type { Thresholds } from '../fleet/admission/thresholds.js';
 import { createEjector } from '../fleet/ejector.js';
 import { createLoadView } from '../fleet/load-view.js';
 import { route } from '../fleet/router.js';
+import { createServiceRate } from '../fleet/service-rate.js';
 import type { WorkerRef } from '../fleet/types.js';
 import { isNewer, type WorkerBeacon } from '../wire/beacon.js';
 import { createBusyModels } from './busy-models.js';
@@ -23,6 +24,7 @@ export function createWorkerPool(
   const { now, random, log, warn } = ports;
   const ejector = createEjector();
   const loads = createLoadView();
+  const serviceRate = createServiceRate();
   /** Of those that take requests. */
   const busy = createBusyModels(thresholds);
   const members = new Map<string, Member>();
@@ -61,7 +63,7 @@ export function createWorkerPool(
   function leave(ref: WorkerRef): void {
     ejector.remove(ref, now());
     loads.forget(ref);
-    ports.serviceRate.forget(ref.worker);
+    serviceRate.forget(ref.worker);
   }
 
   /** Over the worker's own connection: that one says who is there, and its word is the last. */
@@ -214,12 +216,12 @@ export function createWorkerPool(
     const generation = ejector.permit(ref, atMs);
     if (generation === null) return null;
     busy.sent(ref.worker, promptTokens);
-    const served = ports.serviceRate.send(ref.worker, promptTokens, atMs);
+    const served = serviceRate.send(ref.worker, promptTokens, atMs);
     return createReservation(member, loads.send(ref, promptTokens + expectedTokens, atMs), {
       now,
       tokens(tokenMs, count) {
         const waitMs = served.tokens(tokenMs, count);
-        if (waitMs !== null) ports.onFirstToken(waitMs);
+        if (waitMs !== null) ports.onFirstToken(member.beacon?.model ?? null, waitMs);
       },
       released(outcome) {
         served.end(now());
@@ -294,6 +296,11 @@ export function createWorkerPool(
       ),
     ],
     room: busy.room,
+    speed: (model, atMs) =>
+      serviceRate.speed(
+        atMs,
+        model === null ? undefined : (worker) => named.get(worker)?.beacon?.model === model,
+      ),
     thresholds: { models: busy.models, get: busy.thresholds, set: busy.set },
     members: () => [...members.values()].map(viewOf),
     forgive: (ref) => ejector.forgive(ref),

@@ -26,7 +26,7 @@ export interface Refusals {
   /** True: nobody could or should serve it, and it has been answered. */
   isRefused(model: string | null, hash: () => string, readMs: number, response: ServerResponse): boolean;
   /** Null: to come back later helps nothing. */
-  retryAfterSeconds(outcome: Outcome | 'poison', hash: () => string): number | null;
+  retryAfterSeconds(outcome: Outcome | 'poison', model: string | null, hash: () => string): number | null;
 }
 
 export function createRefusals({
@@ -68,7 +68,7 @@ export function createRefusals({
       // Nearly always empty, and the hash of a long prompt takes longer than a refusal may.
       const leftMs = quarantine.size === 0 ? 0 : quarantine.leftMs(hash(), monoMs());
       if (leftMs > 0) {
-        const error = outcomeError('poison', 'two workers were lost to this request');
+        const error = outcomeError('poison', 'workers were lost to this request');
         refuse(response, 'poison', error, Math.ceil(leftMs / 1000), readMs);
         return true;
       }
@@ -80,8 +80,8 @@ export function createRefusals({
       sendError(response, { status: 404, type, message, code: 'model_not_found' });
       return true;
     },
-    retryAfterSeconds(outcome, hash) {
-      if (outcome === 'overloaded') return gate.retryAfterSeconds();
+    retryAfterSeconds(outcome, model, hash) {
+      if (outcome === 'overloaded') return gate.retryAfterSeconds(model);
       if (outcome === 'poison') return Math.max(1, Math.ceil(quarantine.leftMs(hash(), monoMs()) / 1000));
       return outcome === 'draining' || outcome === 'shutdown' || outcome === 'no_workers' ? 1 : null;
     },

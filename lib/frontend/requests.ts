@@ -10,7 +10,8 @@ import type { JsonBody } from '../worker/http-body.js';
 import type { OpenAiError } from '../worker/openai.js';
 import { createClientWriter, outcomeError } from './client-writer.js';
 import type { MigrationMode } from './foreign-log.js';
-import type { Entry, Gate } from './gate.js';
+import type { Gate } from './gate.js';
+import type { Entry } from './lane.js';
 import type { FrontendMetrics } from './metrics.js';
 import { runOpaque } from './opaque.js';
 import type { FrontendOptions } from './options.js';
@@ -107,7 +108,7 @@ export function createRequests({
       model: model ?? 'unknown',
       request,
       overloadStatus: refusals.overloadStatus,
-      retryAfterSeconds: (outcome) => refusals.retryAfterSeconds(outcome, hash),
+      retryAfterSeconds: (outcome) => refusals.retryAfterSeconds(outcome, model, hash),
     });
     let stream: RunningStream | null = null;
     let entry: Entry | null = null;
@@ -226,7 +227,7 @@ export function createRequests({
     // By then it must have been sent: what it is promised, or all the time that it has.
     const deadlineMs = Math.min(terms.deadlineMs, startMs + firstTokenMs);
     entry = gate.enter(
-      { ...terms, promptTokens, expectedTokens: maxTokens * choices, deadlineMs },
+      { ...terms, model, promptTokens, expectedTokens: maxTokens * choices, deadlineMs },
       { admit: start, reject },
     );
     // What ended in the same turn had no entry to leave.

@@ -1,6 +1,7 @@
 /** Errors of the API before a request is one, in OpenAI's form. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { requestIdOf } from '../wire/headers.js';
 import { BodyError, sendError } from '../worker/http-body.js';
 import { errorBody, type OpenAiError } from '../worker/openai.js';
 import { BadRequest } from '../worker/request.js';
@@ -17,15 +18,36 @@ export class RouteError extends Error {
   }
 }
 
-export function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+/** @param report told of what is nobody's doing but ours; the client gets the id under which it was, and no more */
+export function fail(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+  report: (id: string, error: unknown) => void,
+): void {
   // A body that nobody reads must not be taken for the next request; what is small is read and thrown away.
   if (!request.complete) request.resume();
   // What is left of a body that there was no room for is not read for ever.
   const isFull = error instanceof BodyError && error.status === 503;
-  sendError(response, openAiError(error), isFull ? { 'Retry-After': '1', Connection: 'close' } : {});
+  sendError(
+    response,
+    knownError(error) ?? internalError(request, error, report),
+    isFull ? { 'Retry-After': '1', Connection: 'close' } : {},
+  );
 }
 
-function openAiError(error: unknown): OpenAiError {
+function internalError(
+  request: IncomingMessage,
+  error: unknown,
+  report: (id: string, error: unknown) => void,
+): OpenAiError {
+  const id = requestIdOf(request.headers);
+  report(id, error);
+  const message = `an error in the frontend; its log names it by the request ${id}`;
+  return { status: 500, type: 'server_error', message, code: 'internal_error' };
+}
+
+function knownError(error: unknown): OpenAiError | null {
   const type = 'invalid_request_error';
   if (error instanceof BadRequest) return { status: 400, type, message: error.message, param: error.param };
   if (error instanceof BodyError) {
@@ -36,11 +58,7 @@ function openAiError(error: unknown): OpenAiError {
     const { status, message, code } = error;
     return { status, type, message, ...(code === undefined ? {} : { code }) };
   }
-  return {
-    status: 500,
-    type: 'server_error',
-    message: error instanceof Error ? error.message : String(error),
-  };
+  return null;
 }
 
 const PARSER_ERRORS: Readonly<Record<string, readonly [status: number, reason: string, message: string]>> = {

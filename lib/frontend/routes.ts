@@ -26,6 +26,8 @@ export interface RoutePorts {
   readonly busyThreshold: Methods | null;
   /** The workers are servers of others. */
   readonly isForeign: boolean;
+  /** An error of the frontend itself, with the request that it met. */
+  report(id: string, error: unknown): void;
   models(): readonly string[];
   termsOf: ReturnType<typeof createTermsReader>;
 }
@@ -113,7 +115,7 @@ export function createRoutes(ports: RoutePorts): Routes {
   const open = [paths.health, paths.live, paths.metrics, BUSY_THRESHOLD];
   return {
     answer(request, response) {
-      route(request, response).catch((error: unknown) => fail(request, response, error));
+      route(request, response).catch((error: unknown) => fail(request, response, error, ports.report));
     },
     isOpen: (request) => open.includes(pathOf(request)),
   };

@@ -16,3 +16,9 @@ export function timeoutMsOf(headers: IncomingHttpHeaders): number {
   if (ms < 1 || ms > DAY_MS) throw new BadRequest(TIMEOUT_HEADER, `an integer from 1 to ${DAY_MS}`, value);
   return ms;
 }
+
+/** What is left, rounded up: who is asked is not to give up before the one who asks. Nothing where there is no limit. */
+export function timeoutHeader(leftMs: number): { readonly [TIMEOUT_HEADER]?: string } {
+  if (leftMs === Number.POSITIVE_INFINITY) return {};
+  return { [TIMEOUT_HEADER]: String(Math.min(DAY_MS, Math.max(1, Math.ceil(leftMs)))) };
+}

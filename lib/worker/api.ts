@@ -5,7 +5,7 @@ import type { Logger } from '../config/options.js';
 import { type ApiServer, createApiServer } from '../wire/api-server.js';
 import { listen } from '../wire/listen.js';
 import type { ServerTls } from '../wire/tls-files.js';
-import { createTokens, type TokenOptions, type Tokens } from '../wire/tokens.js';
+import { createTokens, type TokenOptions } from '../wire/tokens.js';
 import { sendError } from './http-body.js';
 
 export interface ApiOptions {
@@ -53,7 +53,12 @@ export function openApi(options: ApiOptions, listener: RequestListener): Api {
     async listen(port, host) {
       try {
         const bound = await listen(api.server, port, host);
-        if (!isLoopback(host)) warn(bound.url, tokens, tls, logger);
+        warnOfOpenHost(
+          bound.url,
+          host,
+          { hasToken: tokens.first !== null, hasTls: tls !== undefined },
+          logger,
+        );
         return bound;
       } catch (error) {
         unwatch();
@@ -73,11 +78,16 @@ function refuse(response: ServerResponse): void {
   sendError(response, error, { 'WWW-Authenticate': 'Bearer' });
 }
 
-function warn(url: string, tokens: Tokens, tls: ServerTls | undefined, logger: Logger | undefined): void {
-  const missing = [...(tokens.first === null ? ['a token'] : []), ...(tls === undefined ? ['TLS'] : [])];
-  if (missing.length > 0)
-    logger?.warn(
-      { url },
-      `other machines may reach the API, which is without ${missing.join(' and without ')}`,
-    );
+export function warnOfOpenHost(
+  url: string,
+  host: string,
+  { hasToken, hasTls }: { readonly hasToken: boolean; readonly hasTls: boolean },
+  logger: Logger | undefined,
+): void {
+  if (isLoopback(host) || (hasToken && hasTls)) return;
+  const missing = [...(hasToken ? [] : ['a token']), ...(hasTls ? [] : ['TLS'])];
+  logger?.warn(
+    { url },
+    `other machines may reach the API, which is without ${missing.join(' and without ')}`,
+  );
 }

@@ -1,12 +1,13 @@
 /** One request at a worker: the engine's tokens as frames for a frontend, or as OpenAI's events or answer for anyone else. */
 import type { ServerResponse } from 'node:http';
 import { createAssembler } from '../fleet/assembler.js';
-import type { FinishReason, Outcome } from '../fleet/types.js';
+import type { FinishReason } from '../fleet/types.js';
 import type { ServedEndpoint } from '../lifecycle/serve.js';
 import { encodeFrame, FRAMES_TYPE } from '../wire/frames.js';
 import type { Engine, GenerateRequest, PromptInfo, TokenFrame } from './engine.js';
-import { sendError, sendJson } from './http-body.js';
-import { type AnsweredChoice, answerBody, createEventWriter, type OpenAiError } from './openai.js';
+import { isMeant, messageOf, outcomeOf, refuse } from './failure.js';
+import { sendJson } from './http-body.js';
+import { type AnsweredChoice, answerBody, createEventWriter } from './openai.js';
 import type { CompletionRequest } from './request.js';
 
 export interface WorkerCall {
@@ -202,44 +203,4 @@ function drained(response: ServerResponse): Promise<void> {
     response.once('drain', done);
     response.once('close', done);
   });
-}
-
-/**
- * What a client may read: errors of this package, and those that an engine has given an outcome, were written for it. Any
- * other text may name paths and addresses; it goes to the log alone.
- */
-function isMeant(error: unknown): boolean {
-  const { code, outcome } = (error ?? {}) as { code?: unknown; outcome?: unknown };
-  return typeof outcome === 'string' || (typeof code === 'string' && code in OUTCOMES);
-}
-
-function messageOf(error: unknown): string {
-  return isMeant(error) && error instanceof Error ? error.message : 'the engine failed';
-}
-
-const OUTCOMES: Readonly<Record<string, Outcome>> = {
-  ERR_OVERLOADED: 'overloaded',
-  ERR_DRAINING: 'draining',
-  ERR_CLOSED: 'shutdown',
-  ERR_CANCELLED: 'cancelled',
-  ERR_DEADLINE: 'deadline',
-};
-
-/** What an attempt came to, for the frontend's choice of what to do next. */
-function outcomeOf(error: unknown): Outcome {
-  const { code, outcome } = (error ?? {}) as { code?: unknown; outcome?: unknown };
-  if (outcome === 'reset' || outcome === 'numerical' || outcome === 'invalid' || outcome === 'unsupported')
-    return outcome;
-  return OUTCOMES[String(code)] ?? 'engine_error';
-}
-
-/** Before the first byte: a status, with the wait that the refusal asks for. */
-export function refuse(response: ServerResponse, error: unknown): void {
-  const { statusCode, headers } = (error ?? {}) as { statusCode?: unknown; headers?: object };
-  const outcome = outcomeOf(error);
-  const isOurs = outcome !== 'invalid' && outcome !== 'unsupported';
-  const status = typeof statusCode === 'number' ? statusCode : isOurs ? 500 : 400;
-  const type = status === 503 ? 'overloaded_error' : status < 500 ? 'invalid_request_error' : 'server_error';
-  const body: OpenAiError = { status, type, message: messageOf(error), code: outcome };
-  sendError(response, body, { ...headers, 'X-Inference-Outcome': outcome });
 }

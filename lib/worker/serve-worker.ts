@@ -11,14 +11,16 @@ import { timeoutMsOf } from '../wire/timeout-header.js';
 import { FLEET_TOKEN } from '../wire/tokens.js';
 import { type Api, openApi } from './api.js';
 import { type Beacons, createBeacons } from './beacons.js';
-import { answerFrames, answerOpenAi, refuse } from './completions.js';
+import { answerFrames, answerOpenAi } from './completions.js';
 import type { Engine, EngineFigures, GenerateRequest, TokenFrame } from './engine.js';
-import { BodyError, readJson, sendError, sendJson } from './http-body.js';
+import { fail } from './failure.js';
+import { readJson, sendError, sendJson } from './http-body.js';
 import { modelsBody } from './openai.js';
 import type { Worker, WorkerOptions } from './options.js';
 import { isListenerConfigured } from './probe-port.js';
 import { createRegistrar } from './registration.js';
-import { BadRequest, parseCompletion } from './request.js';
+import { parseCompletion } from './request.js';
+import { validateWorker } from './validate.js';
 import { openWorkerEvents } from './worker-events.js';
 
 export type { Worker, WorkerOptions } from './options.js';
@@ -28,6 +30,7 @@ const MAX_ID = 512;
 
 /** Serves an engine over OpenAI's API, with health, admission, cancellation and drain, and tokens for frontends. */
 export async function serveWorker(options: WorkerOptions): Promise<Worker> {
+  validateWorker(options);
   const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024, tls, logger } = options;
   // First of all: what is wrong with settings, certificates and tokens is to be said before a model is loaded.
   const registrar = await createRegistrar(options.discovery, (fields, message) =>
@@ -206,19 +209,6 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
 
 async function makeEngine(engine: WorkerOptions['engine'], health: Health): Promise<Engine> {
   return typeof engine === 'function' ? engine(health) : engine;
-}
-
-function fail(response: ServerResponse, error: unknown): void {
-  if (error instanceof BadRequest)
-    sendError(response, {
-      status: 400,
-      type: 'invalid_request_error',
-      message: error.message,
-      param: error.param,
-    });
-  else if (error instanceof BodyError)
-    sendError(response, { status: error.status, type: 'invalid_request_error', message: error.message });
-  else refuse(response, error);
 }
 
 function closeServer({ server, unwatch }: Api, beacons: Beacons): Promise<void> {

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { startFrontend } from '../../dist/cjs/frontend/frontend.js';
 import { until } from '../helpers/package.js';
@@ -5,6 +8,12 @@ import { post, withFleet } from './fleet.js';
 
 const ONE = { names: ['one'], tokenMs: 20 };
 const FULL_CLASS = { reservedTokens: 0, queueTimeoutMs: 60_000, promoteAfterMs: 60_000 };
+
+const BEACON = {
+  ...{ worker: 'recorder', incarnation: 'r', model: 'toy', state: 'serving', ready: true, engineStep: 0 },
+  ...{ running: 0, waiting: 0, scheduledTokens: 0, activeTokens: 0 },
+  ...{ kvBlocksUsed: 0, kvBlocksTotal: 0, expectedStepMs: 0 },
+};
 
 async function errorOf(response: Response) {
   const { error } = (await response.json()) as { error: { code: string; message: string; param?: string } };
@@ -56,6 +65,30 @@ describe('a time limit', () => {
       await first;
       await until(() => frontend.inFlight === 0);
     });
+  });
+
+  it('is told to the worker, less what has passed', async () => {
+    const told: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      if (request.url === '/v1/beacons') {
+        response.write(`${JSON.stringify(BEACON)}\n`);
+        return;
+      }
+      told.push(request.headers['x-request-timeout-ms'] as string | undefined);
+      response.writeHead(400).end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const worker = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      await using frontend = await startFrontend({ port: 0, workers: [worker] });
+      await until(() => frontend.workers()[0]?.state === 'serving');
+      await post(frontend.url, { prompt: 'a' }, { headers: { 'x-request-timeout-ms': '20000' } });
+      await post(frontend.url, { prompt: 'a' });
+      expect([Number(told[0]) > 0 && Number(told[0]) <= 20_000, told[1]]).toEqual([true, undefined]);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   it('does nothing to what ends in time', async () => {

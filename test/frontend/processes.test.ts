@@ -173,3 +173,16 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+it('warns of a port that other machines reach, and names it in the log of each process', async () => {
+  await withProcesses(
+    2,
+    async ({ program }) => {
+      await program.logs(/other machines may reach the API, which is without a token and without TLS/);
+      // Of both, and of the one that has the port.
+      const listens = /"url":"http:\/\/0\.0\.0\.0:\d+"[^\n]*"frontend listens"/g;
+      await until(() => program.stderr().match(listens)?.length === 3);
+    },
+    ['--http-host', '0.0.0.0'],
+  );
+}, 30_000);

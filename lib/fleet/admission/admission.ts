@@ -141,7 +141,9 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
     if (lateness?.willBeLate(waiting, waiting.sinceMs, room) === true) return 'infeasible';
     if (queue.lengthOf(waiting.level) > (classes[waiting.level]?.maxQueue ?? 0)) return 'queue_full';
     // A request larger than the whole queue may still wait where nothing else does.
-    return queue.length > 1 && queue.bytes > maxQueueBytes ? 'queue_bytes' : null;
+    const { bytesElsewhere = 0 } = room;
+    const isAlone = queue.length === 1 && bytesElsewhere === 0;
+    return !isAlone && queue.bytes + bytesElsewhere > maxQueueBytes ? 'queue_bytes' : null;
   }
 
   return {

@@ -82,6 +82,8 @@ export interface PoolRoom {
    * this a whole queue would be as soon as one worker has room.
    */
   readonly roomTokens?: number;
+  /** Bytes that wait in other queues with the same bound; default 0. */
+  readonly bytesElsewhere?: number;
   /** Tokens a second that the pool serves, prefill and decode; 0: unknown. */
   readonly tokensPerSecond: number;
   readonly prefill: PrefillRate;

@@ -17,8 +17,14 @@ const FIGURES_MS = 1000;
 /** A fleet without workers is one to say so about. */
 const FIRST_WORKER_MS = 2000;
 
-/** Runs a frontend in this process until the one that started it says `close`, or is gone and the last stream has ended. */
-export async function runFrontendProcess(options: FrontendOptions, processes: number): Promise<void> {
+/**
+ * Runs a frontend in this process until the one that started it says `close`, or is gone and the last stream has ended.
+ * @param url at which all of them are reached
+ */
+export async function runFrontendProcess(
+  options: FrontendOptions,
+  { processes, url }: { readonly processes: number; readonly url: string },
+): Promise<void> {
   const send = (message: FromProcess): void => {
     if (process.connected) process.send?.(message, () => undefined);
   };
@@ -50,7 +56,7 @@ export async function runFrontendProcess(options: FrontendOptions, processes: nu
       server = api;
       // It never does: what it sets up for that is what times slow requests out.
       api.emit('listening');
-      return { url: `handed over by ${process.ppid}` };
+      return { url };
     },
     async spread(model, change) {
       await ask((id) => ({ type: 'spread', id, model, change }));

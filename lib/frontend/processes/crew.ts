@@ -11,7 +11,7 @@ const LONGEST_MS = 10_000;
 const SETTLED_MS = 10_000;
 
 export interface CrewPorts {
-  /** CommonJS file that the processes run, and their arguments. */
+  /** CommonJS file that the processes run, and their arguments, which begin with the URL at which all are reached. */
   readonly entry: string;
   readonly args: readonly string[];
   readonly logger: Logger | undefined;
@@ -22,7 +22,7 @@ export interface CrewPorts {
 
 export interface Crew {
   /** Resolves when all are ready. @throws InferenceHealthError when one ends before */
-  start(count: number): Promise<void>;
+  start(count: number, url: string): Promise<void>;
   /** Starts none any more. */
   stop(): void;
   /** Likewise; resolves when all have ended, those that have not by then being killed. */
@@ -34,11 +34,12 @@ export function createCrew({ entry, args, logger, ready, message, ended }: CrewP
   const starting = new Set<ChildProcess>();
   let isClosing = false;
   let failures = 0;
+  let ownUrl = '';
   let onEmpty = (): void => undefined;
 
   function spawn(first?: { resolve(): void; reject(error: Error): void }): void {
     if (isClosing) return;
-    const child = fork(entry, args, {
+    const child = fork(entry, [ownUrl, ...args], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
@@ -86,7 +87,8 @@ export function createCrew({ entry, args, logger, ready, message, ended }: CrewP
   }
 
   return {
-    async start(count) {
+    async start(count, url) {
+      ownUrl = url;
       await Promise.all(
         Array.from(
           { length: count },

@@ -7,6 +7,8 @@ import type { Hold } from '../../lifecycle/claims.js';
 import type { Health } from '../../lifecycle/health.js';
 import { showFrontend } from '../../lifecycle/show-frontend.js';
 import { listen } from '../../wire/listen.js';
+import { API_TOKEN } from '../../wire/tokens.js';
+import { warnOfOpenHost } from '../../worker/api.js';
 import { followDrain } from '../follow-drain.js';
 import type { FrontendOptions } from '../options.js';
 import { createShow } from '../show.js';
@@ -16,7 +18,8 @@ import type { FromProcess, ToProcess } from './messages.js';
 import { type FollowedReports, followReports } from './reports.js';
 import { createTotals } from './totals.js';
 
-export interface ProcessesOptions extends Pick<FrontendOptions, 'host' | 'port' | 'healthMode' | 'tls'> {
+export interface ProcessesOptions
+  extends Pick<FrontendOptions, 'host' | 'port' | 'healthMode' | 'tls' | 'apiToken' | 'apiTokenFile'> {
   readonly processes: number;
   readonly entry: string;
   readonly args: readonly string[];
@@ -217,8 +220,11 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
     message: onMessage,
     ended,
   });
-  const { url } = await listen(handOver.server, options.port ?? 8000, host);
-  await crew.start(options.processes).catch(async (error: unknown) => {
+  const bound = await listen(handOver.server, options.port ?? 8000, host);
+  const url = options.tls === undefined ? bound.url : bound.url.replace(/^http:/, 'https:');
+  const hasToken = (options.apiToken ?? options.apiTokenFile ?? process.env[API_TOKEN] ?? '').length > 0;
+  warnOfOpenHost(url, host, { hasToken, hasTls: options.tls !== undefined }, logger);
+  await crew.start(options.processes, url).catch(async (error: unknown) => {
     handOver.close();
     await crew.close(0);
     throw error;
@@ -226,7 +232,7 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
   logger?.info({ url, processes: options.processes }, 'frontend listens');
 
   return {
-    url: options.tls === undefined ? url : url.replace(/^http:/, 'https:'),
+    url,
     async close(patienceMs = PATIENCE_MS) {
       unfollow();
       // What has begun since the last report is known to its own process alone.
