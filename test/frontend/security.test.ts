@@ -275,7 +275,7 @@ describe('what is wrong with certificates and tokens is said at the start', () =
     [
       'another key',
       { workerTls: { cart: 'x' } as object },
-      /unknown option workerTls 'cart' \(did you mean ca/,
+      /unknown option workerTls 'cart' \(did you mean cert\?\); known: cert, key, ca/,
     ],
     ['no path', { workerTls: { ca: 7 as unknown as string } }, /option workerTls.ca: expected a path/],
   ])('%s', async (_what, options, message) => {
