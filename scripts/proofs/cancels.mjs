@@ -39,20 +39,29 @@ async function run({ frontend, workers }, { requests, clients, seed }) {
   const random = createRandom(seed);
   const left = new Map();
   const stops = [];
+  let isCollecting = false;
   for (const { child } of workers)
     child.on('message', ({ stopped, atMs }) => {
       const leftMs = left.get(stopped);
       left.delete(stopped);
-      if (leftMs !== undefined) stops.push(atMs - leftMs);
+      // A collection that was asked for stops everything for as long as it takes.
+      if (leftMs !== undefined && !isCollecting) stops.push(atMs - leftMs);
     });
   const counts = { half: 0, early: 0, decode: 0, whole: 0, failed: 0 };
   let begun = 0;
   let before = null;
   const all = [frontend, ...workers];
+  const collect = async () => {
+    isCollecting = true;
+    const memory = await Promise.all(all.map(memoryOf));
+    await sleep(300);
+    isCollecting = false;
+    return memory;
+  };
   const one = async () => {
     while (begun < requests) {
       begun += 1;
-      if (before === null && begun >= requests * SETTLED) before = Promise.all(all.map(memoryOf));
+      if (before === null && begun >= requests * SETTLED) before = collect();
       counts[await request(frontend.url, `${begun}`, random, left)] += 1;
     }
   };
