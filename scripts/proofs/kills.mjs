@@ -46,6 +46,7 @@ export async function prove(args) {
 
 async function run(fleet, plan) {
   const startedMs = performance.now();
+  const minutes = () => ((performance.now() - startedMs) / 60_000).toFixed(1);
   const recorder = createRecorder();
   const random = createRandom(plan.seed);
   const load = createLoad(
@@ -81,7 +82,7 @@ async function run(fleet, plan) {
       }
       next = Math.max(next, performance.now()) + restMs * (0.5 + random() * 3) - (forMs ?? 0);
       await sleep(Math.max(50, next - performance.now()));
-      if ((i + 1) % 50 === 0) console.log(`${i + 1} ${fault.fault}, ${progress()}`);
+      if ((i + 1) % 25 === 0) console.log(`${i + 1} ${fault.fault}, ${progress()}`);
     }
   }
   function progress() {
@@ -92,7 +93,6 @@ async function run(fleet, plan) {
     const stray = fleet.workers.reduce((sum, { strayExits }) => sum + strayExits, 0);
     return recorder.figures(load.expected, stray);
   }
-  const minutes = () => ((performance.now() - startedMs) / 60_000).toFixed(1);
 
   const bounds = { streams: 1, moved: 1, differed: 0, failed: 0, rejected: 0, strayExits: 0 };
   const verdict = judge(figures(), bounds);
