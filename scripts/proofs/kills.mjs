@@ -86,8 +86,8 @@ async function run(fleet, plan) {
     }
   }
   function progress() {
-    const { moved, streams, differed, failed } = figures();
-    return `${moved} choices moved, ${streams} streams, ${differed} differ, ${failed} failed, ${minutes()} min`;
+    const { moved, streams, differed, failed, errors } = figures();
+    return `${moved} choices moved, ${streams} streams, ${differed} differ, ${failed} failed ${JSON.stringify(errors)}, ${minutes()} min`;
   }
   function figures() {
     const stray = fleet.workers.reduce((sum, { strayExits }) => sum + strayExits, 0);
