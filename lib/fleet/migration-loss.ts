@@ -20,7 +20,13 @@ const MINUTE_MS = 60_000;
 const isRefused = (outcome: Outcome): boolean => outcome === 'connect' || outcome === 'not_sent';
 
 /** Why the choice cannot go on elsewhere; null: it can. */
-function obstacle(run: MigrationRun, atMs: number, outcome: Outcome, isFree: boolean): string | null {
+function obstacle(
+  run: MigrationRun,
+  atMs: number,
+  { tokens }: Attempt,
+  outcome: Outcome,
+  isFree: boolean,
+): string | null {
   const { migrate, isPaid } = outcomeClass(outcome);
   if (migrate === 'no') return `an attempt ended with ${outcome}`;
   if (migrate === 'once' && run.usedOnce.has(outcome)) return `${outcome} on a second worker`;
@@ -34,9 +40,11 @@ function obstacle(run: MigrationRun, atMs: number, outcome: Outcome, isFree: boo
   if (isPaid && recent >= run.limits.migrationLimit)
     return `moved ${run.limits.migrationLimit} times in a minute`;
   if (!isPaid) return null;
-  // A worker takes all its streams with it at once, more than any budget has; and no stream is lost for the first time twice.
-  if (run.log.length > 0 && !run.hasLost) run.hasLost = true;
-  else if (!run.mayRetry(atMs)) return 'the retry budget is empty';
+  // A worker takes all its streams with it at once, more than any budget has. What gave tokens before it was lost is no retry
+  // of the same work, and cannot go round in circles; nor can a first loss.
+  const isProgress = tokens > 0 || (run.log.length > 0 && !run.hasLost);
+  run.hasLost = true;
+  if (!isProgress && !run.mayRetry(atMs)) return 'the retry budget is empty';
   return null;
 }
 
@@ -85,7 +93,7 @@ export function fail(
   }
   if (finishLocally(run)) return;
   const isFree = outcome === 'not_sent' && run.isFirstUnsentFree;
-  const why = obstacle(run, atMs, outcome, isFree);
+  const why = obstacle(run, atMs, attempt, outcome, isFree);
   if (why !== null) {
     close(run, { kind: 'failed', outcome, why });
     return;

@@ -203,13 +203,16 @@ describe('a migrator', () => {
     expect(migrator.end).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
   });
 
-  it('pays nothing for the first loss of a choice that has given tokens: its worker may have had hundreds', () => {
-    const { fail, tokens, migrator } = running({ retryBudget: () => false });
+  it('pays nothing for the loss of an attempt that gave tokens: its worker may have had hundreds', () => {
+    const { fail, tokens, step, migrator } = running({ retryBudget: () => false });
     tokens(0, 0, 20);
     fail(0, 'reset');
     expect(migrator.attempts.map(({ epoch }) => epoch)).toEqual([1]);
     tokens(1, 20, 40);
     fail(1, 'reset', 2000);
+    expect(migrator.end).toBeNull();
+    step({ type: 'tick', atMs: 10_000, random: 0 });
+    fail(2, 'reset', 10_001);
     expect(migrator.end).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
   });
 
