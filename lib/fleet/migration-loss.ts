@@ -41,8 +41,9 @@ function obstacle(
     return `moved ${run.limits.migrationLimit} times in a minute`;
   if (!isPaid) return null;
   // A worker takes all its streams with it at once, more than any budget has. What gave tokens before it was lost is no retry
-  // of the same work, and cannot go round in circles; nor can a first loss.
-  const isProgress = tokens > 0 || (run.log.length > 0 && !run.hasLost);
+  // of the same work, and cannot go round in circles; nor can a first loss, if the worker was there to break it off.
+  const wasRunning = run.log.length > 0 || outcome === 'reset' || outcome === 'truncated';
+  const isProgress = tokens > 0 || (wasRunning && !run.hasLost);
   run.hasLost = true;
   if (!isProgress && !run.mayRetry(atMs)) return 'the retry budget is empty';
   return null;
