@@ -54,7 +54,7 @@ describe('the settings of NATS', () => {
     ['a user alone', { servers: 'a', user: 'me' }, {}, /a user alone/],
     ['no seed', { servers: 'a', nkey: 'hunter2' }, {}, /the seed of a user/],
     ['no file', { servers: 'a', tlsCa: '/nowhere' }, {}, /tlsCa: expected a readable file/],
-    ['another key', { servers: 'a', pass: 'hunter2' } as NatsOptions, {}, /received "pass"/],
+    ['another key', { servers: 'a', pass: 'hunter2' } as NatsOptions, {}, /unknown option events 'pass'; known: servers/],
     ['a wildcard', { servers: 'a', namespace: 'a.*' }, {}, /namespace: expected letters/],
     ['no text', { servers: 'a', token: 7 as unknown as string }, {}, /events.token: expected a text/],
   ])('refuse %s, and show no secret', (_what, options, environment, message) => {
