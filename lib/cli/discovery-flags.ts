@@ -1,4 +1,5 @@
 import type { DiscoveryOptions } from '../discovery/options.js';
+import { etcdEndpoints } from '../discovery/settings.js';
 import { type FleetFlag, type FleetValues, given } from './fleet-flags.js';
 
 /** Of `worker` and `frontend`. What is secret, and what is rarely changed, is left to variables: docs/discovery.md. */
@@ -16,6 +17,7 @@ export const DISCOVERY_FLAGS: readonly FleetFlag[] = [
     kind: { type: 'list' },
     meaning: 'members of etcd (http://localhost:2379)',
     variable: 'ETCD_ENDPOINTS',
+    check: (where, value) => etcdEndpoints(where, value as readonly string[]),
   },
   {
     flag: '--namespace',

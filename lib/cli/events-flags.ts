@@ -1,4 +1,5 @@
 import type { NatsOptions } from '../events/options.js';
+import { natsServers } from '../events/settings.js';
 import { type FleetFlag, type FleetValues, given } from './fleet-flags.js';
 
 export const NATS_FLAG: FleetFlag = {
@@ -7,6 +8,7 @@ export const NATS_FLAG: FleetFlag = {
   kind: { type: 'list' },
   // Not taken as a variable here: the library reads it, and names it where it is wrong.
   meaning: 'NATS at nats://host:port (NATS_SERVER, else off)',
+  check: (where, value) => natsServers(where, value as readonly string[]),
 };
 
 export const BEACONS_FLAG: FleetFlag = {

@@ -13,6 +13,8 @@ export interface FleetFlag {
   readonly meaning: string;
   /** Dynamo's variable for it. */
   readonly variable?: string;
+  /** Throws an InferenceHealthError that names `where`, the flag or the variable. */
+  readonly check?: (where: string, value: unknown) => unknown;
 }
 
 export type FleetValues = Readonly<Record<string, unknown>>;
@@ -60,11 +62,12 @@ export function parseFleetFlags(
     }
     const text = inline ?? (spec.kind.type === 'boolean' ? 'true' : rest.shift());
     if (text === undefined) throw new UsageError(`${name} needs a value`);
-    values[name] = parseFlag(name, spec.kind, text);
+    values[name] = parseFlag(name, spec, text);
   }
-  for (const { flag, kind, variable } of flags) {
+  for (const spec of flags) {
+    const { flag, variable } = spec;
     const text = variable === undefined ? null : textOf(environment, variable);
-    if (variable !== undefined && text !== null) values[flag] ??= parseValue(variable, kind, text);
+    if (variable !== undefined && text !== null) values[flag] ??= parse(variable, spec, text);
   }
   return {
     values,
@@ -75,9 +78,15 @@ export function parseFleetFlags(
   };
 }
 
-function parseFlag(name: string, kind: Kind, text: string): unknown {
+function parse(where: string, { kind, check }: FleetFlag, text: string): unknown {
+  const value = parseValue(where, kind, text);
+  check?.(where, value);
+  return value;
+}
+
+function parseFlag(name: string, spec: FleetFlag, text: string): unknown {
   try {
-    return parseValue(name, kind, text);
+    return parse(name, spec, text);
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }

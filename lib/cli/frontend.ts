@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { DYNAMO_NAMES, textOf } from '../config/dynamo-names.js';
 import type { HealthOptions, Logger } from '../config/options.js';
 import { environmentName } from '../config/schema.js';
+import { discoverySettings } from '../discovery/settings.js';
+import { natsSettings } from '../events/settings.js';
 import { startFrontend } from '../frontend/frontend.js';
 import { startFrontendProcesses } from '../frontend/processes/primary.js';
 import { validateFrontend } from '../frontend/validate.js';
@@ -12,7 +14,6 @@ import { parseFleetFlags } from './fleet-flags.js';
 import { runFleet, withFreeProbePort } from './fleet-run.js';
 import { FRONTEND_FLAGS } from './frontend-flags.js';
 import { commandOptions, processesOf, shareOf } from './frontend-options.js';
-
 import { withGracePeriod } from './frontend-variables.js';
 
 /** Of each of several processes. */
@@ -28,6 +29,9 @@ export function frontend(args: readonly string[]): Promise<number | undefined> {
     const processes = processesOf(values);
     shareOf(options, processes);
     validateFrontend(options);
+    // Said here: of several processes each would say it, and end.
+    natsSettings(options.events, process.env);
+    discoverySettings(options.discovery || {}, process.env);
     dropWorkerVariables(logger);
     const health = await startWith(
       {

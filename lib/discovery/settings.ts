@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { textOf } from '../config/dynamo-names.js';
 import type { Environment } from '../config/environment.js';
 import { rejectUnknown, requireObject } from '../config/keys.js';
+import { serverList } from '../config/servers.js';
 import type { Kind } from '../config/spec.js';
 import { checkValue, invalid, parseValue } from '../config/values.js';
 import { InferenceHealthError } from '../errors.js';
@@ -70,24 +71,18 @@ export function discoverySettings(options: DiscoveryOptions, environment: Enviro
   const named = options.backend ?? text('DYN_DISCOVERY_BACKEND');
   if (named !== undefined && !BACKENDS.includes(named))
     throw invalid('DYN_DISCOVERY_BACKEND', "'memory', 'mem' or 'etcd'", named);
-  const endpoints =
-    etcd.endpoints ??
-    text('ETCD_ENDPOINTS')
-      ?.split(',')
-      .map((each) => each.trim());
+  const endpoints = etcd.endpoints ?? text('ETCD_ENDPOINTS')?.split(',');
   const hasEtcd = endpoints !== undefined || options.etcd !== undefined;
   const backend = named === undefined ? (hasEtcd ? 'etcd' : 'memory') : named === 'etcd' ? 'etcd' : 'memory';
-  const members = endpointsOf(
-    etcd.endpoints === undefined ? 'ETCD_ENDPOINTS' : 'discovery.etcd.endpoints',
-    endpoints ?? ['http://localhost:2379'],
-  );
+  const endpointsName = etcd.endpoints === undefined ? 'ETCD_ENDPOINTS' : 'discovery.etcd.endpoints';
+  const members = etcdEndpoints(endpointsName, endpoints ?? ['http://localhost:2379']);
   const tls = tlsOf(
     pemOf('ETCD_AUTH_CA', etcd.ca ?? text('ETCD_AUTH_CA')),
     pemOf('ETCD_AUTH_CLIENT_CERT', etcd.cert ?? text('ETCD_AUTH_CLIENT_CERT')),
     pemOf('ETCD_AUTH_CLIENT_KEY', etcd.key ?? text('ETCD_AUTH_CLIENT_KEY')),
   );
   if (backend === 'etcd' && tls !== null && members[0]?.startsWith('http:'))
-    throw invalid('ETCD_ENDPOINTS', 'https:// beside certificates', members[0]);
+    throw invalid(endpointsName, 'https:// beside certificates', members[0]);
   return {
     backend,
     isExplicit: named !== undefined || hasEtcd || options.directory !== undefined,
@@ -136,24 +131,19 @@ function ttlOf(text: string | undefined): number {
   return text === undefined ? 10_000 : 1000 * (parseValue('ETCD_LEASE_TTL', TTL_S, text) as number);
 }
 
-/** All with TLS or none: the client has one kind of connection. */
-function endpointsOf(where: string, endpoints: readonly string[]): readonly string[] {
-  const expected = 'URLs as http://host:port, separated by commas, all http or all https';
-  const urls = endpoints.map((each) => {
-    try {
-      return new URL(each.includes('://') ? each : `http://${each}`);
-    } catch {
-      throw invalid(where, expected, each);
-    }
+/**
+ * All with TLS or none: the client has one kind of connection.
+ * @throws InferenceHealthError ERR_CONFIG_INVALID
+ */
+export function etcdEndpoints(where: string, endpoints: readonly string[]): readonly string[] {
+  const urls = serverList(where, endpoints, {
+    schemes: ['http', 'https'],
+    defaultPort: 2379,
+    credentials: 'ETCD_AUTH_USERNAME and ETCD_AUTH_PASSWORD',
   });
-  const [first] = urls;
-  if (first === undefined) throw invalid(where, expected, endpoints);
-  for (const { protocol, pathname, username, href } of urls)
-    if (!/^https?:$/.test(protocol) || protocol !== first.protocol || pathname !== '/' || username !== '')
-      throw invalid(where, expected, username === '' ? href : 'a URL with a user name');
-  return urls.map(
-    ({ protocol, hostname, port }) => `${protocol}//${hostname}:${port || (protocol === 'http:' ? 80 : 443)}`,
-  );
+  if (new Set(urls.map((url) => url.split(':', 1)[0])).size > 1)
+    throw invalid(where, 'all members with http:// or all with https://', urls);
+  return urls;
 }
 
 function authOf(username: string | undefined, password: string | undefined): EtcdSettings['auth'] {

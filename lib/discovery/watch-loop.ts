@@ -3,6 +3,7 @@ import { createInstanceCache, type Instance, type StoredInstance } from '../flee
 import type { WorkerRef } from '../fleet/types.js';
 import { monoMs } from '../native/clock.js';
 import type { Source, SourceItem } from './source.js';
+import { createTrouble } from './trouble.js';
 import type { InstanceRecord } from './types.js';
 
 export interface WatchLoop {
@@ -32,7 +33,7 @@ export function startWatchLoop(
   let store = '';
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
-  let isTrouble = false;
+  const trouble = createTrouble();
 
   type Event = Parameters<typeof cache.step>[0];
   type Body = Event extends infer E ? (E extends Event ? Omit<E, 'atMs' | 'random'> : never) : never;
@@ -86,13 +87,12 @@ export function startWatchLoop(
     source.list().then(
       (listing) => {
         if (isClosed) return;
-        if (isTrouble) ports.log({ source: source.name }, 'discovery answers again');
-        isTrouble = false;
+        if (trouble.end()) ports.log({ source: source.name }, 'discovery answers again');
         store = listing.store;
         step({ ...listing, type: 'listed', items: listing.items.map(toCache) });
       },
       (error: Error) => {
-        trouble(error);
+        complain(error);
         step({ type: 'list_failed' });
       },
     );
@@ -107,16 +107,16 @@ export function startWatchLoop(
       lost(error) {
         if (watching !== own) return;
         watching = null;
-        trouble(error);
+        complain(error);
         step({ type: 'watch_lost' });
       },
     });
     watching = own;
   }
 
-  function trouble(error: Error): void {
-    if (isTrouble || isClosed) return;
-    isTrouble = true;
+  function complain(error: Error): void {
+    // One trouble, whatever each try meets.
+    if (isClosed || !trouble.isToBeSaid('')) return;
     ports.log(
       { source: source.name, error: error.message },
       'discovery does not answer: what is known stays',

@@ -1,6 +1,7 @@
 import { textOf } from '../config/dynamo-names.js';
 import type { Environment } from '../config/environment.js';
 import { keysOf, rejectUnknown, requireObject } from '../config/keys.js';
+import { serverList } from '../config/servers.js';
 import { readSmallFile } from '../config/small-file.js';
 import { invalid, parseValue } from '../config/values.js';
 import type { NatsOptions } from './options.js';
@@ -81,28 +82,19 @@ function serversOf({ servers }: NatsOptions, environment: Environment): readonly
   const where = servers === undefined ? 'NATS_SERVER' : 'option events.servers';
   const value = servers ?? textOf(environment, 'NATS_SERVER');
   if (value === null) return null;
-  const list = (typeof value === 'string' ? value.split(',') : value)
-    .map((each) => String(each).trim())
-    .filter(Boolean);
-  if (list.length === 0) throw invalid(where, 'at least one server as nats://host:port', value);
-  return list.map((each) => {
-    const url = urlOf(each.includes('://') ? each : `nats://${each}`);
-    if (url === null || !['nats:', 'tls:'].includes(url.protocol) || url.hostname === '')
-      throw invalid(where, 'servers as nats://host:port or tls://host:port', redacted(each));
-    if (url.username !== '' || url.password !== '')
-      throw invalid(where, 'no password in the address, but user and password beside it', redacted(each));
-    return `${url.protocol}//${url.hostname}:${url.port || '4222'}`;
-  });
+  if (typeof value !== 'string' && !(Array.isArray(value) && value.every((each) => typeof each === 'string')))
+    throw invalid(where, 'a text or an array of texts', typeof value);
+  return natsServers(where, typeof value === 'string' ? value.split(',') : value);
 }
 
-const redacted = (url: string): string => url.replace(/\/\/.*@/, '//…@');
-
-function urlOf(text: string): URL | null {
-  try {
-    return new URL(text);
-  } catch {
-    return null;
-  }
+/** @throws InferenceHealthError ERR_CONFIG_INVALID */
+export function natsServers(where: string, servers: readonly string[]): readonly string[] {
+  return serverList(where, servers, {
+    // Not over WebSocket: the client of Node has none.
+    schemes: ['nats', 'tls'],
+    defaultPort: 4222,
+    credentials: 'user and password beside it (NATS_AUTH_USERNAME and NATS_AUTH_PASSWORD)',
+  });
 }
 
 function authOf(text: Text): NatsAuth {

@@ -125,6 +125,43 @@ describe('the command frontend', () => {
     ]);
     expect(await fails(['frontend', '--workers', 'ftp://x'])).toEqual([78, expect.stringMatching(/URLs as/)]);
   });
+
+  it('names the flag or the variable whose server is wrong, before it starts anything', async () => {
+    const only = (text: string) =>
+      expect.stringMatching(new RegExp(`^inference-health frontend: ${text}\n$`));
+    expect(await fails(['frontend', '--etcd-endpoints', 'a:99999'])).toEqual([
+      64,
+      only('--etcd-endpoints: expected a port from 1 to 65535, received "a:99999"'),
+    ]);
+    expect(await fails(['frontend', '--etcd-endpoints', ''])).toEqual([
+      64,
+      only('--etcd-endpoints: expected at least one server as .*'),
+    ]);
+    expect(await fails(['frontend', '--nats-server', 'nats://me:hunter2@a'])).toEqual([
+      64,
+      only('--nats-server: expected no user or password in the address, .*received "nats://…@a"'),
+    ]);
+    expect(await fails(['frontend'], { ETCD_ENDPOINTS: 'a,a:2379' })).toEqual([
+      78,
+      only('ETCD_ENDPOINTS: expected each server once, received "a:2379"'),
+    ]);
+    const several = ['frontend', '--processes', '2', '--http-port', '0'];
+    expect(await fails(several, { NATS_SERVER: 'http://a' })).toEqual([
+      78,
+      only('NATS_SERVER: expected servers as nats://host:port or tls://host:port, received "http://a"'),
+    ]);
+  });
+
+  it('serves without its registry, and says that it does not answer', async () => {
+    const args = ['frontend', '--http-port', '0', '--etcd-endpoints', '127.0.0.1:1'];
+    await withProgram([...CLI, ...args], {}, async (program) => {
+      const [, url = ''] = await program.prints(URL_LINE);
+      expect((await fetch(`${url}/live`)).status).toBe(200);
+      await program.logs(
+        /"error":"[^\n]*127\.0\.0\.1:1[^\n]*"discovery does not answer: what is known stays"/,
+      );
+    });
+  });
 });
 
 describe('the command worker', () => {

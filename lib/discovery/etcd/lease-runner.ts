@@ -8,6 +8,7 @@ import {
   stepLease,
 } from '../../fleet/lease-keeper.js';
 import { monoMs } from '../../native/clock.js';
+import { createTrouble } from '../trouble.js';
 import type { EtcdClient } from './client.js';
 import {
   deleteRecord,
@@ -50,7 +51,7 @@ export function runLease(
   let state = initialLease({ ttlMs, hangMs });
   let timer: NodeJS.Timeout | undefined;
   let renewals = 0;
-  let trouble = '';
+  const trouble = createTrouble();
   let revoked: Promise<void> = Promise.resolve();
 
   type Body = LeaseEvent extends infer E
@@ -92,8 +93,7 @@ export function runLease(
           for (const key of dropped) await deleteRecord(etcd, effect.lease, key);
           dropped.clear();
           step({ type: 'put', lease: effect.lease, version: effect.version });
-          if (trouble !== '') ports.log({}, 'registered again');
-          trouble = '';
+          if (trouble.end()) ports.log({}, 'registered again');
         });
         break;
       case 'revoke':
@@ -124,9 +124,8 @@ export function runLease(
       // A put under a lease that the store does not know.
       if (call === 'put' && lease !== null && etcd.isLeaseGone(error)) return step({ type: 'gone', lease });
       const text = error instanceof SupersededError ? error.message : `${call}: ${error.message}`;
-      if (text !== trouble && state.status !== 'stopped')
+      if (state.status !== 'stopped' && trouble.isToBeSaid(text))
         ports.log({ error: text }, 'the registration waits for the store');
-      trouble = text;
       step({ type: 'failed', call, lease });
     });
   }
