@@ -82,7 +82,9 @@ export function createClientWriter(
           break;
         case 'error': {
           const { outcome, why } = event;
-          const error = outcomeError(outcome, message === '' ? why : `${why}: ${message}`);
+          // What is wrong with a request its server has said.
+          const said = outcome === 'invalid' && message !== '' ? message : null;
+          const error = outcomeError(outcome, said ?? (message === '' ? why : `${why}: ${message}`));
           const status = outcome === 'overloaded' ? overloadStatus : error.status;
           fail({ ...error, status }, retryAfterSeconds?.(outcome));
           break;

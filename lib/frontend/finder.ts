@@ -1,8 +1,10 @@
 /** A frontend's side of discovery: which one, if any, and how it is. */
+import { invalid } from '../config/values.js';
 import { openDiscovery } from '../discovery/open.js';
 import { discoverySettings } from '../discovery/settings.js';
 import type { EndpointName, WatchPorts } from '../discovery/types.js';
 import type { DiscoveryStatus, FrontendOptions } from './options.js';
+import { parseWorkerUrl } from './worker-url.js';
 
 export interface Finder {
   /** The endpoint whose instances take requests. */
@@ -22,6 +24,9 @@ export async function createFinder(
   const { name, backend } = settings;
   if (options === false || (workers.length > 0 && !settings.isExplicit))
     return { name, backend: null, watch: () => () => null, close: async () => undefined };
+  // What it finds are workers of ours, and what is lost at one could not go on at the other.
+  if (workers.some((url) => (parseWorkerUrl(url)?.engine ?? null) !== null))
+    throw invalid('discovery', 'none beside servers of others', settings.backend);
   const discovery = await openDiscovery(settings, { log });
   return {
     name,

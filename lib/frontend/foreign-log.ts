@@ -5,6 +5,8 @@ import type { ForeignUsage } from './sse-frames.js';
 export type MigrationMode = 'token' | 'text';
 
 export interface ForeignLog {
+  /** Of servers that tell no ids: so from the first, not only once a token has shown it. */
+  isText(): void;
   /** The next token of the log. */
   token(choice: number, seq: number, tokenId: number, bytes: Uint8Array): void;
   text(choice: number): string;
@@ -20,7 +22,11 @@ export interface ForeignLog {
 
 export function createForeignLog(choices: number): ForeignLog {
   const logs = Array.from({ length: choices }, () => ({ pieces: [] as string[], isText: false, missing: 0 }));
+  let isText = false;
   return {
+    isText() {
+      isText = true;
+    },
     token(choice, seq, tokenId, bytes) {
       const log = logs[choice];
       if (log === undefined || log.pieces.length !== seq) return;
@@ -28,7 +34,7 @@ export function createForeignLog(choices: number): ForeignLog {
       log.isText ||= tokenId === -1;
     },
     text: (choice) => logs[choice]?.pieces.join('') ?? '',
-    mode: (choice) => (logs[choice]?.isText === true ? 'text' : 'token'),
+    mode: (choice) => (isText || logs[choice]?.isText === true ? 'text' : 'token'),
     usage(choice, { promptTokens, completionTokens }, firstSeq, length) {
       const log = logs[choice];
       if (log?.isText === true) log.missing = Math.max(0, completionTokens - (length - firstSeq));

@@ -7,7 +7,7 @@ import type { ForeignLog } from './foreign-log.js';
 import { startOpenAiAttempt } from './openai-attempt.js';
 import type { Reservation } from './pool.js';
 import type { StreamPorts, StreamRequest } from './stream-types.js';
-import type { ForeignEngine } from './worker-url.js';
+import { type ForeignEngine, speaksTokenIds } from './worker-url.js';
 
 interface Running {
   readonly choice: number;
@@ -122,6 +122,7 @@ export function createStreamAttempts(
     told: AttemptPorts,
   ): Attempt {
     const startSeq = asked.generated.length;
+    if (!speaksTokenIds(engine)) foreign.isText();
     return startOpenAiAttempt(
       reservation,
       engine,

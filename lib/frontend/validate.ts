@@ -34,9 +34,7 @@ export function validateFrontend(options: FrontendOptions): void {
     engines.add(address.engine ?? '');
   }
   // What is lost at one could not go on at the other: they do not speak of tokens in the same way.
-  const isForeign = workers.length > 0 && !engines.has('');
-  if (engines.size > 1 || (isForeign && typeof discovery === 'object'))
-    throw invalid('workers', 'workers of one kind, and no discovery beside other servers', workers);
+  if (engines.size > 1) throw invalid('workers', 'workers of one kind', workers);
   if (new Set(workers).size < workers.length) throw invalid('workers', 'each URL once', workers);
   if (!Number.isInteger(overloadStatus) || overloadStatus < 400 || overloadStatus > 599)
     throw invalid('overloadStatus', 'an HTTP status from 400 to 599', overloadStatus);

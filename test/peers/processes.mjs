@@ -1,0 +1,103 @@
+// The servers of a run and the frontend before them, each a process of its own.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../../dist/cjs/cli/main.js', import.meta.url));
+
+export async function until(what, check, limitMs = 30_000) {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const value = await Promise.resolve(check()).catch(() => null);
+    if (value !== null && value !== undefined && value !== false) return value;
+    if (performance.now() > end) throw new Error(`${what}: not within ${limitMs / 1000} s`);
+    await sleep(5);
+  }
+}
+
+/** One that nobody listens at now, for a server that is to come back to it. */
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  return port;
+}
+
+/** A server that can be killed and comes back at its address. */
+export async function createPeer(engine, { python, model, folder, name }) {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const log = openSync(join(folder, `${name}.log`), 'a');
+  let child = null;
+  const isHealthy = async () =>
+    (await fetch(`${url}/health`, { signal: AbortSignal.timeout(500) })).status === 200;
+  return {
+    url,
+    isRunning: () => child !== null,
+    figures: () => engine.figures(url),
+    signal: (signal) => child?.kill(signal),
+    async start() {
+      child ??= spawn(python, engine.command(model, port), { stdio: ['ignore', log, log], cwd: folder });
+      await until(`${name} listens (its log: ${folder}/${name}.log)`, isHealthy, engine.startLimitMs);
+    },
+    async kill() {
+      if (child === null) return;
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      child = null;
+      await ended;
+    },
+  };
+}
+
+/** `inference-health frontend`, as a user starts it. */
+export async function startFrontend(workers) {
+  const args = ['frontend', '--workers', workers.join(), '--http-port', '0'];
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (part) => {
+      text += part;
+    });
+  const url = await until('the frontend listens', () => {
+    if (child.exitCode !== null) throw new Error(text);
+    return /"url":"(http:[^"]+)"/.exec(text)?.[1];
+  }).catch((error) => {
+    child.kill('SIGKILL');
+    throw new Error(`${error.message}\n${text}`);
+  });
+  /** URLs of the workers with a figure above 0. */
+  async function workersWith(metric) {
+    const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
+    return lines
+      .map(
+        (line) => new RegExp(`^inference_health_worker_${metric}\\{worker="(.*)"\\} [1-9]`).exec(line)?.[1],
+      )
+      .filter((worker) => worker !== undefined);
+  }
+  async function serving() {
+    const [there, ejected] = await Promise.all([workersWith('serving'), workersWith('ejected')]);
+    return there.filter((worker) => !ejected.includes(worker));
+  }
+  return {
+    url,
+    serving,
+    serves: (count) => until(`${count} servers are in use`, async () => (await serving()).length === count),
+    /** The one that computes the only request. */
+    async busy() {
+      const [worker] = await workersWith('requests_in_flight');
+      if (worker === undefined) throw new Error('no server is busy');
+      return worker;
+    },
+    async close() {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
