@@ -8,8 +8,9 @@ export default defineConfig({
     pool: 'forks',
     // Two cores: more files at once only make timing-sensitive process tests wait for each other.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Only a hang takes so long: a process starts in half a second, in many times that on a busy machine.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     // For .ci/run, which counts.
     reporters: TEST_REPORT ? ['default', ['json', { outputFile: TEST_REPORT }]] : ['default'],
   },

@@ -7,7 +7,7 @@ const hasCompiler = spawnSync(process.env.CXX ?? 'g++', ['--version']).status ==
 // waits for the main thread is over the bound; one that waits for a busy machine is far below it.
 test.runIf(hasCompiler)(
   'no probe waits for a main thread that is blocked, collects garbage and idles in turn',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   () => {
     const options = { count: '450', rate: '100', seed: '4', 'limit-ms': '1500' };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
@@ -29,14 +29,14 @@ function prove(name: string, options: Record<string, string>): string {
 
 // Times are left to the whole proofs, on a machine that has nothing else to do.
 test('a frontend at three times its load fails nobody, and tells everybody it refuses when to come back', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, () => {
   const output = prove('overload', { for: '3', tokens: '16', seed: '5' });
   expect(output).toMatch(/holds {2}none failed/);
   expect(output).toMatch(/holds {2}\d+ refused, each with Retry-After/);
 });
 
-test('requests whose clients leave at random moments leave nothing behind', { timeout: 60_000 }, () => {
+test('requests whose clients leave at random moments leave nothing behind', { timeout: 120_000 }, () => {
   const output = prove('cancels', { requests: '600', clients: '30', seed: '3' });
   for (const what of ['gauges', 'running and waiting', 'none failed', 'every engine was told'])
     expect(output).toContain(`holds  ${what}`);

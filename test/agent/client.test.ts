@@ -53,7 +53,7 @@ const threadCount = () => readdirSync('/proc/self/task').length;
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let waited = 0; !(await condition()); waited += 10) {
-    if (waited > 10_000) throw new Error('it did not happen within 10 s');
+    if (waited > 20_000) throw new Error('it did not happen within 20 s');
     await sleep(10);
   }
 }
@@ -62,7 +62,7 @@ function runScript(args: readonly string[], env: Record<string, string> = {}) {
   return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
     const child = spawn(process.execPath, args, {
       env: { ...process.env, ...env },
-      timeout: 20_000,
+      timeout: 50_000,
       killSignal: 'SIGKILL',
     });
     let stdout = '';
@@ -208,12 +208,12 @@ describe('when the agent thread dies', () => {
 
 describe('when the agent thread hangs', () => {
   test('a scrape fails at its deadline, and after the second the thread is replaced', async () => {
-    const { agent, notices } = startMortal(1, 'hang', { deadlineMs: 1000 });
+    const { agent, notices } = startMortal(1, 'hang', { deadlineMs: 2500 });
     const startedAt = performance.now();
-    await expect(agent.renderMetrics(metricsInput)).rejects.toThrow('within 1000 ms');
-    expect(performance.now() - startedAt).toBeGreaterThan(990);
-    await expect(agent.renderMetrics(metricsInput)).rejects.toThrow('within 1000 ms');
-    expect(notices.join()).toContain('no answer within 1000 ms, 2 times');
+    await expect(agent.renderMetrics(metricsInput)).rejects.toThrow('within 2500 ms');
+    expect(performance.now() - startedAt).toBeGreaterThan(2490);
+    await expect(agent.renderMetrics(metricsInput)).rejects.toThrow('within 2500 ms');
+    expect(notices.join()).toContain('no answer within 2500 ms, 2 times');
     expect(decode(await agent.renderMetrics(metricsInput))).toContain('inference_health_live');
     expect(agent.restarts()).toBe(1);
   });

@@ -69,9 +69,9 @@ function setUp(config: Partial<CanaryConfig> = {}) {
     begun,
     report,
     reports,
-    status: (wanted: string) => until(() => (report()?.status === wanted ? true : null), 5000),
+    status: (wanted: string) => until(() => (report()?.status === wanted ? true : null)),
     outcome: (wanted: string) =>
-      until(() => (report()?.history.some(({ outcome }) => outcome === wanted) ? true : null), 5000),
+      until(() => (report()?.history.some(({ outcome }) => outcome === wanted) ? true : null)),
   };
 }
 
@@ -128,7 +128,7 @@ describe('the canary of a served endpoint', () => {
       });
       await status('failed');
       expect(report()?.history[0]).toMatchObject({ outcome: 'timeout' });
-      await until(() => (aborted > 0 && scopes.count({ withCanaries: true }) < 2 ? true : null), 5000);
+      await until(() => (aborted > 0 && scopes.count({ withCanaries: true }) < 2 ? true : null));
       open?.close();
     }
   });
@@ -143,7 +143,7 @@ describe('the canary of a served endpoint', () => {
       if (!isWell) await new Promise<void>((resolve) => hanging.push(resolve));
       yield 1;
     });
-    await until(() => (calls === 3 ? true : null), 5000);
+    await until(() => (calls === 3 ? true : null));
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(calls).toBe(3);
     isWell = true;
@@ -198,7 +198,7 @@ describe('the canary of a served endpoint', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
       yield 1;
     });
-    await until(() => (report() === null ? null : true), 1000);
+    await until(() => (report() === null ? null : true));
     await new Promise((resolve) => setTimeout(resolve, 20));
     const endMs = performance.now() + 1500;
     while (performance.now() < endMs);
@@ -215,12 +215,12 @@ describe('the canary of a served endpoint', () => {
       });
       yield 1;
     });
-    await until(() => (reports.has('generate') ? true : null), 1000);
+    await until(() => (reports.has('generate') ? true : null));
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(() => endpoint('generate').serve(async function* () {})).toThrow(/generate is served already/);
     served.close();
     expect(reports.get('generate')).toBeNull();
-    await until(() => (aborted ? true : null), 1000);
+    await until(() => (aborted ? true : null));
     expect(reports.get('generate')).toBeNull();
     endpoint('generate').serve(async function* () {
       yield 1;

@@ -19,8 +19,10 @@ function randomBytes(seed: number, length: number): Buffer {
 /** 5,000 where this process may open 20,000 files: the server takes no more than its share of them. */
 const idleConnections = () => Math.min(5_000, connectionLimit() - 50);
 
+const PATIENT = { timeout: 20_000, interval: 20 };
+
 const untilNoneIsOpen = (server: TestServer) =>
-  vi.waitFor(async () => expect(await server.connections()).toBe(0), { timeout: 10_000, interval: 20 });
+  vi.waitFor(async () => expect(await server.connections()).toBe(0), PATIENT);
 
 describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
   const on = (use: (server: TestServer) => Promise<void>) => () => withProbeServer(engine, use);
@@ -80,11 +82,11 @@ describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
     on(async (server) => {
       for (const how of ['reset', undefined] as const) {
         const gone = await Promise.all(Array.from({ length: 16 }, () => openRaw(server.port)));
-        for (const client of gone) client.send(request('GET', '/later?150'));
+        for (const client of gone) client.send(request('GET', '/later?1500'));
         await new Promise((resolve) => setTimeout(resolve, 50));
         for (const client of gone) client.close(how);
       }
-      const patient = await exchange(server.port, request('GET', '/later?300'));
+      const patient = await exchange(server.port, request('GET', '/later?1800'));
       expect(patient.body).toBe('later');
       expect((await server.observed()).length).toBe(1);
       expect(await server.errors()).toEqual([]);
@@ -127,17 +129,17 @@ describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
     on(async (server) => {
       const { port } = server;
       const waiting = await Promise.all(Array.from({ length: 16 }, () => openRaw(port)));
-      for (const client of waiting) client.send(request('GET', '/later?1500'));
+      for (const client of waiting) client.send(request('GET', '/later?3000'));
       await vi.waitFor(async () => {
         expect(await exchange(port, request('GET', '/later?0'))).toMatchObject({ status: 503, body: '' });
-      });
+      }, PATIENT);
       const refused = await exchange(port, request('GET', '/later?0'));
       expect(refused.headers).toMatchObject({ 'retry-after': '1', 'cache-control': 'no-store' });
       expect((await exchange(port, request('GET', '/live'))).status).toBe(200);
       waiting.pop()?.close('reset');
       await vi.waitFor(async () => {
         expect((await exchange(port, request('GET', '/later?0'))).body).toBe('later');
-      });
+      }, PATIENT);
       for (const client of waiting) expect((await client.response()).body).toBe('later');
       for (const client of waiting) client.send(request('GET', '/later?10'));
       for (const client of waiting) expect((await client.response()).body).toBe('later');
@@ -158,7 +160,7 @@ describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
       }
       await vi.waitFor(async () => {
         expect((await exchange(port, request('GET', '/later?0'))).status).toBe(503);
-      });
+      }, PATIENT);
       expect((await server.rss()) - before).toBeLessThan(100 << 20);
       for (const client of deaf.splice(2)) client.close('reset');
       for (const client of deaf) client.socket.resume();
@@ -166,7 +168,7 @@ describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
       for (const client of deaf) client.close();
       await vi.waitFor(async () => {
         expect((await exchange(port, request('GET', '/later?0'))).status).toBe(200);
-      });
+      }, PATIENT);
       await untilNoneIsOpen(server);
     }),
   );
@@ -249,7 +251,7 @@ describe.each(ENGINES)('clients of the probe server on %s', (engine) => {
         const batch = Math.min(250, count - idle.length);
         idle.push(...(await Promise.all(Array.from({ length: batch }, () => openRaw(server.port)))));
       }
-      await vi.waitFor(async () => expect(await server.connections()).toBe(count));
+      await vi.waitFor(async () => expect(await server.connections()).toBe(count), PATIENT);
       for (let probe = 0; probe < 20; probe += 1) {
         expect((await exchange(server.port, request('GET', '/live'))).status).toBe(200);
       }

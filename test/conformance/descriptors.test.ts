@@ -6,6 +6,8 @@ import { connectionLimit } from '../../lib/probe/connection-limit.js';
 import { ENGINES, type Engine } from './probe-server.js';
 import { exchange, openRaw, type RawClient, request } from './raw-client.js';
 
+const PATIENT = { timeout: 20_000, interval: 20 };
+
 /** What `descriptors.cjs` does when asked. */
 type Ask = (command: 'open' | 'close' | 'connections', argument?: number) => Promise<number>;
 
@@ -49,15 +51,15 @@ describe.each(ENGINES)('%s, where descriptors are few,', (engine) => {
       const kept = await openRaw(port);
       expect(await probe(kept)).toBe(200);
       const crowd = await crowdOf(1_100, port);
-      await vi.waitFor(async () => expect(await ask('connections')).toBe(limit));
-      await vi.waitFor(async () => expect(await ask('open', 550)).toBe(550));
+      await vi.waitFor(async () => expect(await ask('connections')).toBe(limit), PATIENT);
+      await vi.waitFor(async () => expect(await ask('open', 550)).toBe(550), PATIENT);
       expect(await ask('connections')).toBe(limit);
       expect(await probe(kept)).toBe(200);
       for (const client of crowd) client.close('reset');
       await vi.waitFor(async () => {
         expect((await exchange(port, request('GET', '/live'))).status).toBe(200);
-      });
-      await vi.waitFor(async () => expect(await ask('connections')).toBe(1));
+      }, PATIENT);
+      await vi.waitFor(async () => expect(await ask('connections')).toBe(1), PATIENT);
       kept.close();
     }));
 

@@ -39,7 +39,7 @@ function loadIn(choice: string, install: (nodeModules: string) => void): Loaded 
     const child = spawnSync(process.execPath, ['--preserve-symlinks', 'main.cjs'], {
       cwd: application,
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 50_000,
       killSignal: 'SIGKILL',
     });
     expect(child.stderr).toBe('');

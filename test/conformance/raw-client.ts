@@ -20,7 +20,7 @@ export interface RawClient {
   close(how?: 'reset'): void;
 }
 
-const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_TIMEOUT_MS = 20_000;
 
 export function openRaw(address: number | NetConnectOpts): Promise<RawClient> {
   const options: NetConnectOpts =
@@ -36,14 +36,24 @@ export function openRaw(address: number | NetConnectOpts): Promise<RawClient> {
 }
 
 function clientOf(socket: Socket): RawClient {
-  let received = Buffer.alloc(0);
+  let chunks: Buffer[] = [];
+  let size = 0;
+  /** Less than so much is no whole response: a large one is put together once, not with each chunk. */
+  let wanted = 0;
   let hasEnded = false;
+  const received = (): Buffer => {
+    const [only, ...more] = chunks;
+    if (only === undefined || more.length > 0) chunks = [Buffer.concat(chunks)];
+    return chunks[0] as Buffer;
+  };
+  const shown = (): string => JSON.stringify(received().toString('utf8', 0, 1000));
   const waiters = new Set<() => void>();
   const wake = () => {
     for (const waiter of [...waiters]) waiter();
   };
   socket.on('data', (chunk: Buffer) => {
-    received = Buffer.concat([received, chunk]);
+    chunks.push(chunk);
+    size += chunk.length;
     wake();
   });
   const finish = () => {
@@ -66,9 +76,7 @@ function clientOf(socket: Socket): RawClient {
         if (value === undefined) {
           if (!hasEnded || what === 'end') return;
           stop();
-          reject(
-            new Error(`connection ended before ${what}; received ${JSON.stringify(received.toString())}`),
-          );
+          reject(new Error(`connection ended before ${what}; received ${size} bytes: ${shown()}`));
           return;
         }
         stop();
@@ -76,7 +84,7 @@ function clientOf(socket: Socket): RawClient {
       };
       const timer = setTimeout(() => {
         stop();
-        reject(new Error(`no ${what} in ${timeoutMs} ms; received ${JSON.stringify(received.toString())}`));
+        reject(new Error(`no ${what} in ${timeoutMs} ms; received ${size} bytes: ${shown()}`));
       }, timeoutMs);
       waiters.add(step);
       step();
@@ -89,16 +97,20 @@ function clientOf(socket: Socket): RawClient {
     response: ({ isHead = false, timeoutMs = DEFAULT_TIMEOUT_MS } = {}) =>
       until(
         () => {
-          const parsed = parseResponse(received, isHead, hasEnded);
-          if (parsed === null) return undefined;
-          received = received.subarray(parsed.bytes);
+          if (size < wanted) return undefined;
+          const parsed = parseResponse(received(), isHead, hasEnded);
+          wanted = parsed.bytes;
+          if (parsed.response === null) return undefined;
+          chunks = [received().subarray(parsed.bytes)];
+          size -= parsed.bytes;
+          wanted = 0;
           return parsed.response;
         },
         timeoutMs,
         'response',
       ),
     ended: (timeoutMs = DEFAULT_TIMEOUT_MS) =>
-      until(() => (hasEnded ? received.toString('latin1') : undefined), timeoutMs, 'end'),
+      until(() => (hasEnded ? received().toString('latin1') : undefined), timeoutMs, 'end'),
     close(how) {
       if (how === 'reset') socket.resetAndDestroy();
       else socket.destroy();
@@ -106,13 +118,14 @@ function clientOf(socket: Socket): RawClient {
   };
 }
 
+/** `bytes`: of the response; where it is not whole yet, those that it has at least. */
 function parseResponse(
   received: Buffer,
   isHead: boolean,
   hasEnded: boolean,
-): { response: RawResponse; bytes: number } | null {
+): { response: RawResponse | null; bytes: number } {
   const headEnd = received.indexOf('\r\n\r\n');
-  if (headEnd === -1) return null;
+  if (headEnd === -1) return { response: null, bytes: 0 };
   const [statusLine = '', ...lines] = received.toString('latin1', 0, headEnd).split('\r\n');
   const match = /^HTTP\/1\.1 (\d{3}) (.*)$/.exec(statusLine);
   if (match === null) throw new Error(`not a status line: ${JSON.stringify(statusLine)}`);
@@ -130,11 +143,11 @@ function parseResponse(
     const length = headers['content-length'];
     if (length === undefined) {
       // Without a length the body ends with the connection.
-      if (!hasEnded) return null;
+      if (!hasEnded) return { response: null, bytes: 0 };
       bodyEnd = received.length;
     } else bodyEnd += Number(length);
   }
-  if (received.length < bodyEnd) return null;
+  if (received.length < bodyEnd) return { response: null, bytes: bodyEnd };
   const body = received.toString('utf8', bodyStart, bodyEnd);
   return { response: { status, reason: match[2] ?? '', headers, body }, bytes: bodyEnd };
 }

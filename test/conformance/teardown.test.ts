@@ -6,7 +6,7 @@ import { ENGINES, type Engine } from './probe-server.js';
 import { openRaw, type RawClient, request } from './raw-client.js';
 
 /** None of these ends takes a second; one that hangs is killed, and fails by its signal. */
-const KILL_AFTER_MS = 15_000;
+const KILL_AFTER_MS = 30_000;
 
 interface End {
   readonly code: number | null;

@@ -20,7 +20,7 @@ describe.each(ENGINES)('%s run by an ordinary user', (engine) => {
     const child = spawnSync(
       process.execPath,
       [join(import.meta.dirname, 'unprivileged.cjs'), engine, join(directory, 'health.sock')],
-      { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' },
+      { encoding: 'utf8', timeout: 50_000, killSignal: 'SIGKILL' },
     );
     rmSync(directory, { recursive: true });
     expect(child.stderr).toBe('');

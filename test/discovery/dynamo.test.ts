@@ -11,7 +11,7 @@ let server: EtcdServer;
 let opened: Discovery[] = [];
 beforeAll(async () => {
   server = await startEtcd();
-}, 30_000);
+}, 60_000);
 afterAll(() => server.close());
 afterEach(async () => {
   await Promise.all(opened.map((each) => each.close()));

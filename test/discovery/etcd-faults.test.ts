@@ -49,8 +49,15 @@ afterEach(async () => {
   expect(rejections).toEqual([]);
 });
 
+/** Asked again where the store does not answer yet. */
 const instances = async (): Promise<string[]> =>
-  ((await server?.ctl('get', 'inference-health/v1/instances/', '--prefix', '--keys-only')) ?? '')
+  (
+    await until(async () => {
+      const ctl = server?.ctl('get', 'inference-health/v1/instances/', '--prefix', '--keys-only');
+      const keys = await ctl?.catch(() => null);
+      return typeof keys === 'string' && { keys };
+    })
+  ).keys
     .split('\n')
     .filter((key) => key !== '')
     .map((key) => key.replace(/^.*\//, ''));
@@ -58,7 +65,7 @@ const instances = async (): Promise<string[]> =>
 describe('a registration in etcd', () => {
   it('outlives a main thread that is blocked for longer than the lease', async () => {
     await start();
-    const { child } = await startRegistrant(settingsOf(), instanceOf('one'));
+    const { child } = await startRegistrant(settingsOf({ leaseTtlMs: 3000 }), instanceOf('one'));
     await until(async () => (await instances()).length === 1);
     child.send({ blockMs: 6000 });
     for (let look = 0; look < 10; look += 1) {
@@ -105,7 +112,7 @@ describe('a registration in etcd', () => {
       false,
       Number.POSITIVE_INFINITY,
     ]);
-    expect(logged.join()).toMatch(/discovery does not answer/);
+    await until(() => /discovery does not answer/.test(logged.join()));
     await etcd.start();
     await until(() => registration.status === 'registered', 20_000);
     await until(() => workers().length === 1, 20_000);

@@ -2,10 +2,10 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { pickPort } from '../../lib/testing/ports.js';
 import { until } from '../helpers/package.js';
 
 const run = promisify(execFile);
@@ -33,18 +33,10 @@ export interface EtcdServerOptions {
   readonly ctlFlags?: (directory: string) => readonly string[];
 }
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
 export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdServer> {
   const { members: count = 1, scheme = 'http', flags = () => [], ctlFlags = () => [] } = options;
   const directory = mkdtempSync(join(tmpdir(), 'ih-etcd-'));
-  const ports = await freePorts(2 * count);
+  const ports = await Promise.all(Array.from({ length: 2 * count }, pickPort));
   const members = Array.from({ length: count }, (_, index) => ({
     name: `m${index}`,
     client: `${scheme}://127.0.0.1:${ports[index]}`,
@@ -56,7 +48,7 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
 
   async function ctl(...args: string[]): Promise<string> {
     const env = { ...process.env, ETCDCTL_API: '3' };
-    const common = [`--endpoints=${endpoints.join(',')}`, '--command-timeout=3s', ...ctlFlags(directory)];
+    const common = [`--endpoints=${endpoints.join(',')}`, '--command-timeout=10s', ...ctlFlags(directory)];
     const { stdout } = await run('etcdctl', [...common, ...args], { env });
     return stdout;
   }
@@ -110,14 +102,16 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     signal(signal, index) {
       for (const { child } of index === undefined ? members : [members[index]!]) child?.kill(signal);
     },
-    async leader() {
-      const statuses = JSON.parse(await ctl('endpoint', 'status', '-w', 'json')) as {
-        Endpoint: string;
-        Status: { header: { member_id: number }; leader: number };
-      }[];
-      const leading = statuses.find(({ Status }) => Status.header.member_id === Status.leader);
-      return endpoints.indexOf(leading?.Endpoint ?? '');
-    },
+    leader: () =>
+      // There is none while they elect one.
+      until(async () => {
+        const statuses = JSON.parse(await ctl('endpoint', 'status', '-w', 'json')) as {
+          Endpoint: string;
+          Status: { header: { member_id: number }; leader: number };
+        }[];
+        const leading = statuses.find(({ Status }) => Status.header.member_id === Status.leader);
+        return leading && { index: endpoints.indexOf(leading.Endpoint) };
+      }).then(({ index }) => index),
     async close() {
       await kill();
       rmSync(directory, { recursive: true, force: true });

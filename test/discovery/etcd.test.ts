@@ -7,7 +7,7 @@ describe('discovery in etcd', () => {
   let server: EtcdServer;
   beforeAll(async () => {
     server = await startEtcd();
-  }, 30_000);
+  }, 60_000);
   afterAll(() => server.close());
 
   conforms(async () => ({

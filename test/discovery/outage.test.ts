@@ -12,7 +12,7 @@ beforeEach(async () => {
   process.env.DYN_DISCOVERY_BACKEND = 'etcd';
   process.env.ETCD_ENDPOINTS = server.endpoints.join(',');
   process.env.ETCD_LEASE_TTL = '3';
-}, 30_000);
+}, 60_000);
 afterEach(async () => {
   for (const toy of toys) endToy(toy);
   toys = [];

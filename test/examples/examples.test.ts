@@ -62,7 +62,7 @@ describe.each(['http.mjs', 'express.mjs', 'fastify.mjs', 'hono.mjs'])('examples/
     await withExample(file, async (_program, app, probes) => {
       await until(async () => (await status(`${probes}/readyz`)) === 200);
       let isDone = false;
-      const blocked = fetch(`${app}/block?ms=2000`).then((response) => {
+      const blocked = fetch(`${app}/block?ms=3000`).then((response) => {
         isDone = true;
         return response.text();
       });

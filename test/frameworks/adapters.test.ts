@@ -3,7 +3,7 @@ import { connect, createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Health, HealthOptions } from '../../lib/index.js';
-import { baseUrl, sleep, startHealth, until } from '../helpers/package.js';
+import { baseUrl, startHealth, until } from '../helpers/package.js';
 import { APPS, type App, type Build, honoApp, httpHealth } from './apps.js';
 
 const LIMITS: HealthOptions = { limits: { maxConcurrent: 1, maxQueue: 0 } };
@@ -42,6 +42,8 @@ async function start(build: Build, options: HealthOptions = {}, adapter = {}): P
 
 const metrics = async (): Promise<Metrics> =>
   ((await (await fetch(`${baseUrl(health)}/health`)).json()) as { metrics: Metrics }).metrics;
+const queued = async (): Promise<number> =>
+  ((await (await fetch(`${baseUrl(health)}/health`)).json()) as { load: { queued: number } }).load.queued;
 const settled = (total: number): Promise<Metrics> =>
   until(async () => {
     const current = await metrics();
@@ -125,11 +127,11 @@ describe.each(Object.entries(APPS))('health in %s', (_name, build) => {
     const gone = new AbortController();
     const left = fetch(`${base}/hello`, { signal: gone.signal }).catch(() => 'left');
     const waits = get(`${base}/hello`);
-    await sleep(100);
+    await until(async () => (await queued()) === 2);
     gone.abort();
     expect(await left).toBe('left');
     // The server learns it from the socket.
-    await sleep(200);
+    await until(async () => (await queued()) === 1);
     openGate();
     await rest();
     expect(await waits).toEqual([200, 'hello']);

@@ -21,7 +21,7 @@ import {
 } from './fleet.js';
 
 const PROMPTS = Array.from({ length: 6 }, (_, i) => `story ${i}`);
-const TOKENS = 80;
+const TOKENS = 150;
 
 const whole = (frontend: Frontend, onText: (index: number) => void = () => undefined): Promise<Streamed[]> =>
   Promise.all(
@@ -56,7 +56,7 @@ async function survives(
     expect(usage?.completion_tokens).toBe(TOKENS);
   }
   expect(moved(frontend)).toBeGreaterThan(0);
-  expect(frontend.inFlight).toBe(0);
+  await until(() => frontend.inFlight === 0);
 }
 
 describe.concurrent('streams through a frontend', () => {
@@ -160,10 +160,10 @@ describe.concurrent('streams through a frontend', () => {
 
   it('with several choices are whole in each of them', async () => {
     await withFleet({}, async (frontend, workers) => {
-      const ask = async () => (await post(frontend.url, { prompt: 'n', n: 3, max_tokens: 60 })).json();
+      const ask = async () => (await post(frontend.url, { prompt: 'n', n: 3, max_tokens: 200 })).json();
       const { choices, usage } = (await ask()) as { choices: { text: string }[]; usage: object };
       expect(new Set(choices.map(({ text }) => text)).size).toBe(3);
-      expect(usage).toEqual({ prompt_tokens: 1, completion_tokens: 180, total_tokens: 181 });
+      expect(usage).toEqual({ prompt_tokens: 1, completion_tokens: 600, total_tokens: 601 });
       const again = ask();
       await until(() => frontend.inFlight === 1);
       await sleep(150);
@@ -228,7 +228,7 @@ describe.concurrent('a frontend', () => {
 
   it('lets running streams finish while it drains, and refuses new ones', async () => {
     await withFleet({}, async (frontend) => {
-      const running = stream(frontend.url, { prompt: 'last', max_tokens: 50 });
+      const running = stream(frontend.url, { prompt: 'last', max_tokens: 200 });
       await until(() => frontend.inFlight === 1);
       const drained = frontend.drain();
       const refused = await post(frontend.url, { prompt: 'late' });
@@ -285,7 +285,7 @@ describe.concurrent('a frontend', () => {
     ];
     const admission = { maxConcurrent: 1, classes };
     await withFleet({ names: ['one'], admission, overloadStatus: 529 }, async (frontend) => {
-      const running = [1, 2].map((i) => stream(frontend.url, { prompt: `${i}`, max_tokens: 30 }));
+      const running = [1, 2].map((i) => stream(frontend.url, { prompt: `${i}`, max_tokens: 100 }));
       await until(() => frontend.inFlight === 2);
       const refused = await post(frontend.url, { prompt: '3' });
       expect([refused.status, refused.headers.has('retry-after')]).toEqual([529, true]);
@@ -391,7 +391,8 @@ describe('a worker that speaks garbage', () => {
         await withGarbage(answer, async (url) => {
           await using frontend = await startFrontend({ port: 0, workers: [url, worker.url] });
           await until(() => frontend.workers().every(({ state }) => state === 'serving'));
-          for (let i = 0; i < 8; i += 1) {
+          // Whom a request is given to is left to chance.
+          for (let i = 0; i < 8 || (i < 100 && moved(frontend) === 0); i += 1) {
             const got = await stream(frontend.url, { prompt: `${name} ${i}`, max_tokens: 3 });
             expect(got, name).toMatchObject({ isDone: true, errors: [], reason: 'length' });
           }

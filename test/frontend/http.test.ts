@@ -121,7 +121,7 @@ it('answers at other paths where it is told to', async () => {
 it('ends its connections while it drains', async () => {
   await withFleet({ names: ['one'] }, async (frontend) => {
     const { url } = frontend;
-    const running = stream(url, { prompt: 'x', max_tokens: 40 });
+    const running = stream(url, { prompt: 'x', max_tokens: 200 });
     await until(() => frontend.inFlight === 1);
     const drained = frontend.drain();
     const late = await post(url, { prompt: 'late' });

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { sleep, until } from '../helpers/package.js';
 import { CLI, type Program, withProgram } from '../helpers/program.js';
-import { endToy, post, type Streamed, startToy, stream } from './fleet.js';
+import { endToy, post, type Streamed, startToy, stream, type ToyWorker } from './fleet.js';
 
 const TOKEN = 'token-of-an-operator';
 const URL_LINE = /"url":"(http:[^"]+)","probes":\["(http:[^"]+)"\]/;
 
 interface Shared {
+  readonly worker: ToyWorker;
   readonly url: string;
   readonly probes: string;
   readonly program: Program;
@@ -32,7 +33,7 @@ async function withProcesses(
         const pids = (): number[] =>
           readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
         await until(async () => (await fetch(`${probes}/health`)).status === 200);
-        await use({ url, probes, program, pids });
+        await use({ worker, url, probes, program, pids });
       },
     );
   } finally {
@@ -50,20 +51,21 @@ async function figure(url: string, name: string): Promise<number> {
   return line === undefined ? Number.NaN : Number(line.split(' ').pop());
 }
 
-/** As long as it lasts: 2 s. */
-const LONG = { prompt: 'x', max_tokens: 200 };
+/** Lasts 20 s, so that all of it happens within streams; `soon` lets them end. */
+const LONG = { prompt: 'x', max_tokens: 2000 };
+const soon = (worker: ToyWorker): void => worker.steer({ tokenMs: 0 });
 
 const whole = (settled: PromiseSettledResult<Streamed>): boolean =>
   settled.status === 'fulfilled' && settled.value.isDone && settled.value.errors.length === 0;
 
 it('serves one port with several processes, and the end of one costs only its own streams', async () => {
-  await withProcesses(2, async ({ url, probes, pids }) => {
+  await withProcesses(2, async ({ worker, url, probes, pids }) => {
     expect(pids().length).toBe(2);
     const health = await (await fetch(`${probes}/health`)).text();
     expect(await (await fetch(`${url}/health`, alone)).text()).toBe(health);
     for (let i = 0; i < 4; i += 1)
       expect((await post(url, { prompt: 'x', max_tokens: 2 }, alone)).status).toBe(200);
-    expect(await figure(url, 'requests_total{outcome="success"}')).toBe(4);
+    await until(async () => (await figure(url, 'requests_total{outcome="success"}')) === 4);
 
     const running = Array.from({ length: 4 }, () => stream(url, LONG));
     const settled = Promise.allSettled(running);
@@ -72,17 +74,19 @@ it('serves one port with several processes, and the end of one costs only its ow
     process.kill(victim, 'SIGKILL');
     await until(() => !pids().includes(victim));
     expect((await post(url, { prompt: 'x', max_tokens: 2 }, alone)).status).toBe(200);
-    const outcomes = (await settled).map(whole);
-    expect(outcomes.filter((isWhole) => isWhole).length).toBe(2);
+    soon(worker);
+    const wholes = (await settled).map(whole).filter((isWhole) => isWhole).length;
+    // Each had some: who has how many depends on what the processes had said of themselves by then.
+    expect([1, 2, 3]).toContain(wholes);
 
     // Another one is in its place, and nothing that was counted is gone.
     await until(async () => (await figure(url, 'frontend_processes')) === 2);
     expect(await figure(url, 'frontend_restarts_total')).toBe(1);
-    expect(await figure(url, 'requests_total{outcome="success"}')).toBe(7);
-    expect(await figure(url, 'requests_in_flight')).toBe(0);
+    await until(async () => (await figure(url, 'requests_total{outcome="success"}')) === 5 + wholes);
+    await until(async () => (await figure(url, 'requests_in_flight')) === 0);
     expect((await fetch(`${probes}/readyz`)).status).toBe(200);
   });
-}, 30_000);
+});
 
 it('shares thresholds with all processes, those that come later too', async () => {
   await withProcesses(3, async ({ url, pids }) => {
@@ -106,10 +110,10 @@ it('shares thresholds with all processes, those that come later too', async () =
     for (let i = 0; i < 6; i += 1)
       await until(async () => (await shown()).includes('"active_decode_blocks_threshold":0.85'));
   });
-}, 30_000);
+});
 
 it('drains all processes at SIGTERM: what runs finishes, what comes is refused, exit 0', async () => {
-  await withProcesses(2, async ({ url, probes, program }) => {
+  await withProcesses(2, async ({ worker, url, probes, program }) => {
     const running = Array.from({ length: 4 }, () => stream(url, LONG));
     await until(async () => (await figure(url, 'requests_in_flight')) === 4);
     program.process.kill('SIGTERM');
@@ -124,11 +128,12 @@ it('drains all processes at SIGTERM: what runs finishes, what comes is refused, 
       '{"message":"Service is not ready","stage":"draining","status":"not_ready"}',
     ]);
     expect((await fetch(`${probes}/live`)).status).toBe(200);
+    soon(worker);
     for (const streamed of await Promise.all(running))
       expect(streamed).toMatchObject({ isDone: true, errors: [], reason: 'length' });
     expect(await program.exit()).toBe(0);
   });
-}, 30_000);
+});
 
 it('ends streams with an error at a second SIGTERM', async () => {
   await withProcesses(2, async ({ url, program }) => {
@@ -143,19 +148,21 @@ it('ends streams with an error at a second SIGTERM', async () => {
       expect(streamed).toMatchObject({ isDone: false, errors: ['the frontend is shutting down'] });
     expect(await program.exit()).toBe(75);
   });
-}, 30_000);
+});
 
 it('lets streams finish when the process that has the port is killed, and leaves nothing behind', async () => {
-  await withProcesses(2, async ({ url, program, pids }) => {
+  await withProcesses(2, async ({ worker, url, program, pids }) => {
     const running = Array.from({ length: 2 }, () => stream(url, LONG));
     await until(async () => (await figure(url, 'requests_in_flight')) === 2);
     const children = pids();
     program.process.kill('SIGKILL');
+    await program.exit();
+    soon(worker);
     for (const streamed of await Promise.all(running))
       expect(streamed).toMatchObject({ isDone: true, errors: [] });
     await until(() => children.every((pid) => !isRunning(pid)));
   });
-}, 30_000);
+});
 
 it('refuses limits that leave nothing for a process', async () => {
   const args = ['frontend', '--workers', 'http://127.0.0.1:9', '--processes', '4', '--max-concurrent', '3'];
@@ -185,4 +192,4 @@ it('warns of a port that other machines reach, and names it in the log of each p
     },
     ['--http-host', '0.0.0.0'],
   );
-}, 30_000);
+});

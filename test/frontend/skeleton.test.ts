@@ -89,7 +89,7 @@ describe.runIf(HAS_ENGINE)('a frontend before two llama.cpp workers', () => {
   it('goes on with every stream, to the same end, when a worker is killed in the middle', async () => {
     await withFleet(async (frontend, workers) => {
       const prompts = Array.from({ length: 8 }, (_, i) => `stream number ${i} tells of`);
-      const body = (prompt: string) => ({ prompt, max_tokens: 300 });
+      const body = (prompt: string) => ({ prompt, max_tokens: 450 });
       const whole = await Promise.all(prompts.map((prompt) => stream(frontend.url, body(prompt))));
       expect(frontend.migrations()).toEqual({});
 

@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 
 /** Longer than in the suite: `FUZZ_RUNS=2000 npx vitest run test/fuzz`. */
 export const runs = (few: number): number => Number(process.env.FUZZ_RUNS ?? few);
-export const LIMIT_MS = 30_000 + 500 * runs(0);
+export const LIMIT_MS = 90_000 + 500 * runs(0);
 
 /** Sends bytes over one connection and reads until it is closed, or for so long; a client may hang up earlier. */
 export function exchange(url: string, bytes: Buffer, { hangUpMs = 5000 } = {}): Promise<string> {

@@ -113,7 +113,7 @@ async function ask(script: Parameters<typeof withScripted>[0], hasGarbage: boole
     );
     const all = Array.from({ length: 4 }, () => stream(frontend.url, { prompt: PROMPT, max_tokens: TOKENS }));
     for (const each of await Promise.all(all)) expect(each).toMatchObject({ text, isDone: true, errors: [] });
-    expect(frontend.inFlight).toBe(0);
+    await until(() => frontend.inFlight === 0);
   });
 }
 

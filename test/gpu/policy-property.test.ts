@@ -170,7 +170,7 @@ describe('whatever the driver, the kernel log and the engine say', () => {
     const { state } = run(events);
     expect(JSON.stringify(state).length).toBeLessThan(half * 1.5);
     expect(Object.keys(state.devices[uuidOf(0)]!.ledger)).toHaveLength(256);
-  }, 30_000);
+  }, 60_000);
 });
 
 describe('XIDs', () => {

@@ -126,6 +126,6 @@ describe.each(ISOLATIONS)('a process ends with a driver that hangs, asked by a %
       }
       expect(problems).toEqual([]);
     },
-    60_000,
+    120_000,
   );
 });

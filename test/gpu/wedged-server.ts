@@ -1,7 +1,7 @@
 import type { FakeGpu } from './fake/fake-gpu.js';
 
 /** A stop waits 1 s for the threads and 1 s for the one that publishes; the rest is a busy machine. */
-const ENDS_WITHIN_MS = 8000;
+const ENDS_WITHIN_MS = 20_000;
 
 /** Where the driver is asked. A helper process must be as little of a hindrance as a thread, and as good a witness. */
 export const ISOLATIONS = ['thread', 'process'] as const;

@@ -69,13 +69,13 @@ describe.each(ISOLATIONS)('a server whose driver hangs, asked by a %s', (isolati
             const port = await child.message<number>();
             await until(() => fake.blocked(place) > 0);
             const deadlineMs = place === 'nvmlInit_v2' ? INIT_DEADLINE_MS : DEADLINE_MS;
-            const seen = await watch(port, deadlineMs + 8000);
+            const seen = await watch(port, deadlineMs + 25_000);
             expect(seen.message).toContain(place);
             expect(performance.now() - startMs).toBeGreaterThan(deadlineMs);
             expect(seen.stuckMs).toBeGreaterThanOrEqual(deadlineMs - 50);
-            expect(seen.stuckMs).toBeLessThan(deadlineMs + 5000);
+            expect(seen.stuckMs).toBeLessThan(deadlineMs + 20_000);
             expect(seen.probes).toBeGreaterThan(3);
-            expect(seen.slowestMs).toBeLessThan(3000);
+            expect(seen.slowestMs).toBeLessThan(15_000);
 
             // The kernel log does not go through NVML.
             fake.kmsg.write('NVRM: Xid (PCI:0000:0f:00): 79, pid=1, name=x, GPU has fallen off the bus.');
@@ -88,11 +88,11 @@ describe.each(ISOLATIONS)('a server whose driver hangs, asked by a %s', (isolati
             child.process.kill('SIGTERM');
             expect(await inTime(child.exit())).toEqual([0, true]);
           },
-          { killAfterMs: 40_000 },
+          { killAfterMs: 80_000 },
         );
       });
     },
-    45_000,
+    90_000,
   );
 
   it('is ready again once the driver answers', async () => {
@@ -100,7 +100,7 @@ describe.each(ISOLATIONS)('a server whose driver hangs, asked by a %s', (isolati
       await withChild(server(fake, isolation), async (child) => {
         const port = await child.message<number>();
         fake.block('nvmlDeviceGetMemoryInfo_v2');
-        await watch(port, DEADLINE_MS + 8000);
+        await watch(port, DEADLINE_MS + 25_000);
         fake.release();
         await until(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200);
       });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { withChild } from '../helpers/child.js';
-import { sleep, until } from '../helpers/package.js';
+import { until } from '../helpers/package.js';
 
 const ENGINES = ['uws', 'http'] as const;
 
@@ -13,7 +13,7 @@ describe.each(ENGINES)('with a blocked main thread, %s', (httpEngine) => {
       const port = await new Promise((resolve) => { const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); }); });
       say({ port });
       const started = startHealth({ port, host: '127.0.0.1', httpEngine: '${httpEngine}' });
-      block(6000);
+      blockUntilTold();
       say({ unblocked: true });
       await started;
       process.exit(0);
@@ -28,15 +28,16 @@ describe.each(ENGINES)('with a blocked main thread, %s', (httpEngine) => {
       expect(answer.status).toBe(200);
       expect((await fetch(`http://127.0.0.1:${port}/startupz`)).status).toBe(503);
       expect(unblocked).toBe(false);
+      child.process.stdin?.write('x');
       await done;
     });
   });
 
   it('goes on answering, reports the block, and is not live after liveStallMs; both end with the block', async () => {
     const source = `
-      const health = await startHealth({ port: 0, host: '127.0.0.1', httpEngine: '${httpEngine}', startupGraceMs: 0, loopUnreadyMs: 500, liveStallMs: 2000, stallStackAfterMs: 0 });
+      const health = await startHealth({ port: 0, host: '127.0.0.1', httpEngine: '${httpEngine}', startupGraceMs: 0, loopUnreadyMs: 500, liveStallMs: 3000, stallStackAfterMs: 0 });
       say(health.listeners[0]);
-      setTimeout(() => block(4500), 500);
+      process.stdin.once('data', blockUntilTold);
       setTimeout(() => {}, 60_000);
     `;
     await withChild(source, async (child) => {
@@ -44,6 +45,7 @@ describe.each(ENGINES)('with a blocked main thread, %s', (httpEngine) => {
       const base = `http://127.0.0.1:${port}`;
       const status = async (path: string) => (await fetch(base + path)).status;
       await until(async () => (await status('/health/ready')) === 200);
+      child.process.stdin?.write('x');
       await until(async () => (await status('/health/ready')) === 503);
       expect(await status('/health/live')).toBe(200);
       const document = (await (await fetch(`${base}/health`)).json()) as {
@@ -56,6 +58,7 @@ describe.each(ENGINES)('with a blocked main thread, %s', (httpEngine) => {
       await until(async () => (await status('/health/live')) === 503);
       expect(await status('/livez')).toBe(503);
       expect(await (await fetch(`${base}/livez?verbose`)).text()).toContain('event_loop.stalled');
+      child.process.stdin?.write('x');
       await until(async () => (await status('/health/ready')) === 200);
       expect(await status('/health/live')).toBe(200);
     });
@@ -99,7 +102,7 @@ describe('on the JavaScript fallback', () => {
     const source = `
       const health = await startHealth({ port: 0, host: '127.0.0.1', native: 'off', loopUnreadyMs: 500 });
       say({ ...health.listeners[0], native: health.native });
-      setTimeout(() => block(3000), 1500);
+      process.stdin.once('data', blockUntilTold);
       setTimeout(() => {}, 60_000);
     `;
     await withChild(source, async (child) => {
@@ -107,12 +110,13 @@ describe('on the JavaScript fallback', () => {
       expect(native).toBe(false);
       const status = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
       await until(async () => (await status('/readyz')) === 200);
+      child.process.stdin?.write('x');
       await until(async () => (await status('/readyz')) === 503);
       expect(await (await fetch(`http://127.0.0.1:${port}/readyz?verbose`)).text()).toContain(
         'event_loop.blocked',
       );
+      child.process.stdin?.write('x');
       await until(async () => (await status('/readyz')) === 200);
-      await sleep(0);
     });
   });
 });

@@ -188,28 +188,29 @@ describe('a probe thread', () => {
 });
 
 describe('shutting down by a signal', () => {
-  const server = (extra: string): string => `
-    const health = await startHealth({ port: 0, host: '127.0.0.1', startupGraceMs: 0, shutdown: { gracePeriodMs: 1500 } });
+  const server = (gracePeriodMs: number): string => `
+    const health = await startHealth({ port: 0, host: '127.0.0.1', startupGraceMs: 0, shutdown: { gracePeriodMs: ${gracePeriodMs} } });
     health.on('drain', () => say({ drain: true }));
     const request = health.requests.begin();
     setInterval(() => {}, 1000);
+    process.stdin.once('data', () => { request.end(); process.stdin.destroy(); });
     say(health.listeners[0]);
-    ${extra}
   `;
 
   it('turns readiness 503 at once, waits for what is in flight and exits with 0', async () => {
-    await withChild(server('setTimeout(() => request.end(), 1000);'), async (child) => {
+    await withChild(server(30_000), async (child) => {
       const { port } = await child.message<{ port: number }>();
       child.process.kill('SIGTERM');
       await child.message();
       await until(async () => (await status(`http://127.0.0.1:${port}/readyz`)) === 503);
       expect(await status(`http://127.0.0.1:${port}/livez`)).toBe(200);
+      child.process.stdin?.write('x');
       expect(await child.exit()).toBe(0);
     });
   });
 
   it('exits with 75 when the grace period is over first', async () => {
-    await withChild(server(''), async (child) => {
+    await withChild(server(1500), async (child) => {
       await child.message();
       child.process.kill('SIGINT');
       expect(await child.exit()).toBe(75);

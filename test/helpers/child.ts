@@ -13,11 +13,11 @@ export interface Child {
 }
 
 /** Kills a child that outlives its test: a hang is a failure, not a stuck suite. */
-const KILL_AFTER_MS = 25_000;
+const KILL_AFTER_MS = 50_000;
 
 /**
- * Runs CommonJS source in a fresh Node with `startHealth` and `say` (prints one JSON line) defined, hands it to `use` and
- * kills it at the end.
+ * Runs CommonJS source in a fresh Node with `startHealth`, `say` (prints one JSON line), `block` (milliseconds) and
+ * `blockUntilTold` (by a byte on standard input) defined, hands it to `use` and kills it at the end.
  */
 export async function withChild<T>(
   source: string,
@@ -28,6 +28,16 @@ export async function withChild<T>(
     const { startHealth, attachHealth } = require('./dist/cjs/index.js');
     const say = (value) => require('node:fs').writeSync(1, JSON.stringify(value) + '\\n');
     const block = (ms) => { const end = Date.now() + ms; while (Date.now() < end); };
+    const blockUntilTold = () => {
+      for (;;) {
+        try {
+          return void require('node:fs').readSync(0, Buffer.alloc(1));
+        } catch (error) {
+          if (error.code !== 'EAGAIN') throw error;
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+        }
+      }
+    };
   `;
   const child = spawn(
     process.execPath,

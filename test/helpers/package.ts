@@ -36,7 +36,7 @@ export async function withHealth<T>(
 /** Polls until `condition` gives something true, at most `limitMs`. */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  limitMs = 10_000,
+  limitMs = 20_000,
 ): Promise<Exclude<T, false | null | undefined>> {
   const deadline = Date.now() + limitMs;
   for (;;) {

@@ -6,7 +6,7 @@ export interface Program {
   readonly process: ChildProcess;
   stdout(): string;
   stderr(): string;
-  /** Resolves with the first match on standard output, or rejects when the program ends or 15 s pass without one. */
+  /** Resolves with the first match on standard output, or rejects when the program ends or 30 s pass without one. */
   prints(pattern: RegExp): Promise<RegExpExecArray>;
   logs(pattern: RegExp): Promise<RegExpExecArray>;
   /** Exit code, or the signal's name. */
@@ -19,7 +19,7 @@ export interface ProgramOptions {
 }
 
 /** A hang is a failure, not a stuck suite. */
-const KILL_AFTER_MS = 25_000;
+const KILL_AFTER_MS = 50_000;
 
 /** Of this machine's environment only what finds programs: no colour, port or preload leaks into a test. */
 function environment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -51,7 +51,7 @@ export async function withProgram<T>(
       if (found === null && child.stdout.closed)
         throw new Error(`ended without ${pattern}: ${texts.stdout}${texts.stderr}`);
       return found;
-    }, 15_000);
+    }, 60_000);
   try {
     return await use({
       process: child,

@@ -28,7 +28,7 @@ describe.runIf(HAS_ENGINE)('examples/llama.mjs', () => {
     const result = await cancelAll({ requests: 1000, rounds: 1 });
     expect(result).toMatchObject({ requests: 1000, active: 0, running: 0, waiting: 0, nodeWarnings: 0 });
     expect(result.warnings).toBe('');
-    expect(result.p99Ms).toBeLessThan(5000);
+    expect(result.p99Ms).toBeLessThan(30_000);
   });
 
   it('stays alive and counts no canary as failed while its main thread is blocked', async () => {

@@ -16,7 +16,7 @@ export interface ChildOptions {
   readonly onStderr?: (text: string) => void;
 }
 
-/** Runs `fixtures/NAME.cjs DIST ARGS…` to its end, or for 20 s. */
+/** Runs `fixtures/NAME.cjs DIST ARGS…` to its end, or for 50 s. */
 export function runChild(
   name: string,
   args: readonly string[] = [],
@@ -25,7 +25,7 @@ export function runChild(
   const script = fileURLToPath(new URL(`fixtures/${name}.cjs`, import.meta.url));
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...(options.execArgv ?? []), script, dist, ...args], {
-      timeout: 20_000,
+      timeout: 50_000,
       killSignal: 'SIGKILL',
       stdio: ['ignore', 'pipe', 'pipe'],
     });

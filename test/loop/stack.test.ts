@@ -70,7 +70,7 @@ describe.concurrent('the stack of a stuck main thread', () => {
   test('is taken at most once a minute', async () => {
     const { captures } = await getStuckIn('javascript', { times: 2 });
     expect(captures.map(({ report }) => report?.kind)).toEqual(['javascript', undefined]);
-    expect(captures[1]!.tookMs).toBeLessThan(captures[0]!.tookMs + 100);
+    expect(captures[1]!.tookMs).toBeLessThan(captures[0]!.tookMs + 2000);
   });
 
   test('is not taken when the stall has ended before', async () => {
@@ -79,7 +79,7 @@ describe.concurrent('the stack of a stuck main thread', () => {
   });
 
   test('is not shown when the stall ends during the capture', async () => {
-    const report = onlyReport(await getStuckIn('a short execSync', { slowMs: 1500 }));
+    const report = onlyReport(await getStuckIn('a short execSync', { slowMs: 4000 }));
     expect(report).toMatchObject({ kind: 'ended', frames: [], thread: null });
   });
 });

@@ -45,9 +45,11 @@ describe('refreshing on the main thread', () => {
     let calls = 0;
     const registry = { metrics: async () => `a ${++calls}\n` };
     const { received, scrape } = connected({ registry, refreshMs: 10, activeMs: 100 });
-    scrape();
-    await until(() => received.length >= 4);
-    await sleep(200);
+    await until(() => {
+      scrape();
+      return received.length >= 4;
+    });
+    await sleep(300);
     const stopped = calls;
     await sleep(100);
     expect(calls).toBe(stopped);
@@ -121,7 +123,7 @@ describe('keeping it on the agent thread', () => {
   test('a main thread without a registry closes the port, and there is no application to tell about', async () => {
     const { app, port1 } = store();
     port1.close();
-    await sleep(10);
+    await until(() => app.take(0).self === null);
     expect(app.take(0)).toEqual({ text: '', self: null });
   });
 

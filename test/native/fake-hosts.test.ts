@@ -113,11 +113,11 @@ describe.each(['addon', 'fallback'] as const)('the %s on a fake host', (kind) =>
         return snapshot.get(field);
       };
       const becomes = (field: HostField, value: number): Promise<void> =>
-        expect.poll(() => newest(field), { timeout: 10_000, interval: 5 }).toBe(value);
+        expect.poll(() => newest(field), { timeout: 20_000, interval: 5 }).toBe(value);
 
       const stat = host.read('/proc/stat');
       host.write('/proc/stat', stat.replace(/^cpu .*/, 'cpu  84310 120 31020 512700 2410 10 90 33 400 5'));
-      await expect.poll(() => newest('cpuBusyRatio'), { timeout: 10_000, interval: 5 }).toBeCloseTo(0.25, 9);
+      await expect.poll(() => newest('cpuBusyRatio'), { timeout: 20_000, interval: 5 }).toBeCloseTo(0.25, 9);
       host.write('/sys/fs/cgroup/memory.max', `${GIB}\n`);
       await becomes('cgroupMemoryLimitBytes', GIB);
       host.remove('/proc/stat');

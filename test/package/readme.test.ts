@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { pickPort } from '../../lib/testing/ports.js';
 import { ROOT, until } from '../helpers/package.js';
 import { install, type Packed, pack } from './packed.js';
 
@@ -15,20 +14,12 @@ beforeAll(() => {
 });
 afterAll(() => packed.remove());
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
-}
-
 it("the README's server is ready once the model is, and counts what it serves", async () => {
   const folder = packed.folder('readme');
   install(packed.tarball, folder, process.execPath);
   const [, source = ''] = /```js\n(.*?)```/s.exec(readme) ?? [];
-  const port = await freePort();
-  const healthPort = await freePort();
+  const port = await pickPort();
+  const healthPort = await pickPort();
   writeFileSync(join(folder, 'server.mjs'), source.replace('8000', String(port)));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   // It blocks the thread as real ones do, then waits for the word to end.
@@ -65,4 +56,4 @@ it("the README's server is ready once the model is, and counts what it serves", 
   } finally {
     server.kill('SIGKILL');
   }
-}, 60_000);
+}, 120_000);

@@ -24,6 +24,8 @@ const REQUIRE = ['--require', join(ROOT, 'dist/cjs/register.js')];
 
 let folder: string;
 let socket: string;
+/** What a process prints comes over a pipe: not in step with what it answers. */
+const PATIENT = { timeout: 20_000, interval: 20 };
 const children: ChildProcess[] = [];
 
 beforeEach(() => {
@@ -33,7 +35,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
-  await vi.waitFor(() => expect(running()).toEqual([]), { timeout: 10_000, interval: 50 });
+  await vi.waitFor(() => expect(running()).toEqual([]), PATIENT);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -122,18 +124,13 @@ async function counts(socketPath = socket): Promise<Counts> {
 
 /** Waits for the probe thread to answer and its counts to be these. */
 async function expectCounts(expected: Partial<Counts>, socketPath = socket): Promise<void> {
-  await vi.waitFor(async () => expect(await counts(socketPath)).toMatchObject(expected), {
-    timeout: 20_000,
-    interval: 20,
-  });
+  await vi.waitFor(async () => expect(await counts(socketPath)).toMatchObject(expected), PATIENT);
 }
 
 /** Where nothing is wrong, each process that serves says where, and nothing else. */
 async function expectStarted(app: App, names: readonly string[] = [socket]): Promise<void> {
   const lines = names.map((name) => `inference-health: health on unix:${name}`);
-  await vi.waitFor(() => expect(app.stderr().trim().split('\n').sort()).toEqual(lines.sort()), {
-    timeout: 10_000,
-  });
+  await vi.waitFor(() => expect(app.stderr().trim().split('\n').sort()).toEqual(lines.sort()), PATIENT);
 }
 
 const ask = async (port: number, path: string): Promise<number> =>
@@ -199,9 +196,7 @@ describe('node --import inference-health/register', () => {
     await app.line('port');
     await expectCounts({ total_requests: 2 });
     app.process.kill('SIGTERM');
-    await vi.waitFor(async () => expect(await fetchFrom('/readyz?verbose')).toContain('drain'), {
-      interval: 20,
-    });
+    await vi.waitFor(async () => expect(await fetchFrom('/readyz?verbose')).toContain('drain'), PATIENT);
     expect(await app.exit()).toBe(7);
     expect(app.lines).toContainEqual({ cleaned: true });
   });
@@ -226,7 +221,7 @@ describe('a start that fails never breaks the application', () => {
         INFERENCE_HEALTH_PORT: String(port),
       });
       expect(await ask(await app.line<number>('port'), '/')).toBe(200);
-      await vi.waitFor(() => expect(app.stderr()).toContain('\n'));
+      await vi.waitFor(() => expect(app.stderr()).toContain('\n'), PATIENT);
       await sleep(100);
       expect(app.stderr()).toMatch(
         new RegExp(`^inference-health: not started: .*${port}.*; the application runs without it\n$`),
@@ -245,7 +240,10 @@ describe('a start that fails never breaks the application', () => {
   ])('%s=%s: one line that names it, and the application runs', async (name, value) => {
     const app = run([...IMPORT, join(FIXTURES, 'server.mjs')], { [name]: value });
     expect(await ask(await app.line<number>('port'), '/')).toBe(200);
-    expect(app.stderr()).toMatch(new RegExp(`^inference-health: not started: .*${name}.*\n$`));
+    await vi.waitFor(
+      () => expect(app.stderr()).toMatch(new RegExp(`^inference-health: not started: .*${name}.*\n$`)),
+      PATIENT,
+    );
     expect(existsSync(socket)).toBe(false);
   });
 });
@@ -271,7 +269,10 @@ describe('processes and threads that the application starts', () => {
       expect(await ask(port, '/')).toBe(200);
       await expectCounts({ total_requests: 3 });
       if (how === 'cluster') await app.line('child', 1);
-      expect(app.stderr().match(skipped)).toHaveLength(how === 'cluster' ? 2 : 1);
+      await vi.waitFor(
+        () => expect(app.stderr().match(skipped)).toHaveLength(how === 'cluster' ? 2 : 1),
+        PATIENT,
+      );
       expect(app.stderr().match(/^.*health on unix:.*$/gm)).toHaveLength(1);
       expect(app.stderr().trim().split('\n')).toHaveLength(how === 'cluster' ? 3 : 2);
     },

@@ -30,7 +30,7 @@ const summary = (): RequestsSummary => createRequestsReader(block).read(clock())
 
 /** Waits until the counts are these, and stays to see that they remain so. */
 async function expectCounts(counts: Partial<RequestsSummary>): Promise<void> {
-  await vi.waitFor(() => expect(summary()).toMatchObject(counts), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(() => expect(summary()).toMatchObject(counts), { timeout: 20_000, interval: 5 });
   await sleep(30);
   expect(summary()).toMatchObject(counts);
 }
@@ -280,7 +280,7 @@ describe('counting node:http requests', () => {
         socket.resume();
         for (let n = 1; n <= 20; n += 1) {
           socket.write(GET('/'));
-          await vi.waitFor(() => expect(counts.length).toBe(n), { interval: 2 });
+          await vi.waitFor(() => expect(counts.length).toBe(n), { timeout: 20_000, interval: 2 });
         }
         await expectCounts({ total: 20, completed: 20 });
       },

@@ -199,10 +199,14 @@ test('a reader never sees a request twice or half a second while seconds are rec
   workers.push(worker);
   while (Atomics.load(control, STARTED) === 0) await sleep(5);
   const reader = createRequestsReader(block);
-  const deadline = Date.now() + 1_500;
+  const startMs = Date.now();
   let lastTotal = 0;
   let full = 0;
-  while (Date.now() < deadline) {
+  // Longer where the two threads have to share a processor with others.
+  const isEnough = () =>
+    Date.now() - startMs > 1500 &&
+    ((full > 10 && Atomics.load(control, SECOND) > 200) || Date.now() - startMs > 20_000);
+  while (!isEnough()) {
     for (let i = 0; i < 200; i += 1) {
       const before = Atomics.load(control, SECOND);
       const read = reader.read(block.startedMs + before * 1000 + 1);
@@ -228,4 +232,4 @@ test('a reader never sees a request twice or half a second while seconds are rec
   const last = reader.read(block.startedMs + (seconds - 1) * 1000 + 1);
   expect(last).toMatchObject({ active: 0, total: seconds * 20, completed: seconds * 20, avgMs: 250 });
   expect(last.tokensPerSecond).toBeCloseTo((60 * 20 * 7) / 59.001, 6);
-}, 20_000);
+});

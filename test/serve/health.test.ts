@@ -87,7 +87,7 @@ describe('a server with a served endpoint', () => {
         expect(text).toContain('inference_health_engine_kv_blocks_used 7\n');
         release.open();
         expect(await streaming.text()).toBe('data: /first\n\ndata: end\n\ndata: [DONE]\n\n');
-        await until(async () => (await json(`${base}/health`)).load !== undefined);
+        await until(async () => ((await json(`${base}/health`)).load as { admitted: number }).admitted === 0);
         const after = await json(`${base}/health`);
         expect(after.load).toMatchObject({ admitted: 0, rejected: 1 });
         expect(after.metrics).toMatchObject({ active_requests: 0, total_requests: 1 });
@@ -197,7 +197,7 @@ describe('with a blocked main thread', () => {
       expect(text).toContain('inference_health_rejections_total{reason="queue_full"} 1\n');
       const { code, drainMs } = await child.message<{ code: string; drainMs: number }>();
       expect(code).toBe('ERR_CANCELLED');
-      expect(drainMs).toBeLessThan(5000);
+      expect(drainMs).toBeLessThan(15_000);
       expect(await child.exit()).toBe(0);
     });
   });

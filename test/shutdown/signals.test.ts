@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Child, withChild } from '../helpers/child.js';
-import { until } from '../helpers/package.js';
+import { sleep, until } from '../helpers/package.js';
 
 const LOOPBACK = "port: 0, host: '127.0.0.1', startupGraceMs: 0";
 const status = async (url: string): Promise<number> => (await fetch(url)).status;
@@ -18,7 +18,7 @@ describe('a signal while the main thread is blocked', () => {
       const health = await startHealth({ ${LOOPBACK}, liveStallMs: 60000, loopUnreadyMs: 60000, shutdown: true });
       setInterval(() => {}, 1000);
       say(health.listeners[0]);
-      process.stdin.once('data', () => { say('blocking'); block(2500); });
+      process.stdin.once('data', () => { say('blocking'); blockUntilTold(); });
     `;
     await withChild(source, async (child) => {
       const url = await base(child);
@@ -32,6 +32,7 @@ describe('a signal while the main thread is blocked', () => {
       expect(await status(`${url}/livez`)).toBe(200);
       expect(await status(`${url}/health/live`)).toBe(200);
       expect(child.process.exitCode).toBe(null);
+      child.process.stdin?.write('x');
       expect(await child.exit()).toBe(0);
     });
   });
@@ -46,9 +47,10 @@ describe('a signal while the main thread is blocked', () => {
       await base(child);
       child.process.stdin?.write('x');
       await child.message();
+      // Nobody tells when one has arrived: two that wait for a processor together are one.
       for (let i = 0; i < 3; i += 1) {
         child.process.kill('SIGTERM');
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await sleep(1000);
       }
       expect(await child.exit()).toBe(75);
     });
@@ -71,7 +73,7 @@ describe('the second signal', () => {
       await base(child);
       child.process.kill('SIGTERM');
       expect(await child.message()).toBe('drain');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await sleep(300);
       child.process.kill('SIGTERM');
       expect(await child.message()).toEqual({ active: 1, reason: 'SIGTERM' });
       expect(await child.message()).toBe('hook');
@@ -82,10 +84,12 @@ describe('the second signal', () => {
   it('is followed by a third that exits at once', async () => {
     await withChild(server, async (child) => {
       await base(child);
-      for (let i = 0; i < 3; i += 1) {
+      for (const told of ['drain', { active: 1, reason: 'SIGINT' }]) {
         child.process.kill('SIGINT');
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        expect(await child.message()).toEqual(told);
+        await sleep(300);
       }
+      child.process.kill('SIGINT');
       expect(await child.exit()).toBe(75);
     });
   });
@@ -136,15 +140,19 @@ describe('the native handler', () => {
       const listeners = process.listeners('SIGTERM');
       process.removeAllListeners('SIGTERM');
       for (const listener of listeners) process.on('SIGTERM', listener);
+      // It is taken again by a timer of this loop, which comes before this one.
+      await new Promise((resolve) => setTimeout(resolve, 1500));
       say(health.listeners[0]);
-      setTimeout(() => { say('blocking'); block(2000); }, 1500);
+      process.stdin.once('data', () => { say('blocking'); blockUntilTold(); });
     `;
     await withChild(source, async (child) => {
       const url = await base(child);
+      child.process.stdin?.write('x');
       expect(await child.message()).toBe('blocking');
       child.process.kill('SIGTERM');
       await until(async () => (await status(`${url}/readyz`)) === 503);
       expect(child.process.exitCode).toBe(null);
+      child.process.stdin?.write('x');
       expect(await child.exit()).toBe(0);
     });
   });

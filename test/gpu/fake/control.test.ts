@@ -6,6 +6,8 @@ const withBoth = (options: FakeGpuOptions, use: (fake: FakeGpu, client: NvmlClie
   withFakeGpu(options, (fake) => withClient(fake.library, (client) => use(fake, client)));
 
 const POWER = 'nvmlDeviceGetPowerUsage';
+/** Longer than a call waits for a processor of a busy machine. */
+const SLOW_US = 300_000;
 const power = async (client: NvmlClient, index = 0) => (await client.call(POWER, `h${index}`, 'b4')).result;
 const count = async (client: NvmlClient) =>
   (await client.call('nvmlDeviceGetCount_v2', 'b4')).buffers[0]!.bytes.readUInt32LE();
@@ -49,13 +51,13 @@ describe('steering the fake driver', () => {
   it('makes calls slow: all, one of the next, every N-th', async () => {
     await withBoth({}, async (fake, client) => {
       await client.open(1);
-      const took = async () => (await client.call(POWER, 'h0', 'b4')).us >= 20_000;
-      fake.latency(POWER, 20_000);
+      const took = async () => (await client.call(POWER, 'h0', 'b4')).us >= SLOW_US;
+      fake.latency(POWER, SLOW_US);
       expect(await took()).toBe(true);
       fake.clear();
-      fake.slow(POWER, 20_000, { after: 1, times: 1 });
+      fake.slow(POWER, SLOW_US, { after: 1, times: 1 });
       expect([await took(), await took(), await took()]).toEqual([false, true, false]);
-      fake.slow(POWER, 20_000, { every: 2 });
+      fake.slow(POWER, SLOW_US, { every: 2 });
       const slow = [await took(), await took(), await took(), await took()];
       expect(slow.filter(Boolean)).toHaveLength(2);
     });
