@@ -78,3 +78,4 @@ export type { ClientTls, ServerTls } from './wire/tls-files.js';
 export type { ChatMessage } from './worker/chat.js';
 export type { Engine, EngineFigures, GenerateRequest, PromptInfo, TokenFrame } from './worker/engine.js';
 export type { Worker, WorkerOptions } from './worker/options.js';
+export type { SamplingOption, SamplingOptions } from './worker/sampling.js';

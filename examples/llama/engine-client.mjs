@@ -116,11 +116,13 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
     /**
      * Frames `{ seq, tokenId, bytes }` in order. Throws what ended the engine, or the signal's reason when it aborts: then
      * the engine is told at once. Leaving the loop tells it too.
-     * @param {{ prompt: string | number[], maxTokens: number, history?: number[], temperature?: number, seed?: number }} request
-     *   `history`: tokens that are there already; without `temperature` it is greedy
+     * @param {{ prompt: string | number[], maxTokens: number, history?: number[], temperature?: number, seed?: number,
+     *   choice?: number, topP?: number, topK?: number, minP?: number, frequencyPenalty?: number, presencePenalty?: number,
+     *   repetitionPenalty?: number, logitBias?: Map<number, number>, minTokens?: number, ignoreEos?: boolean }} request
+     *   `history`: tokens that are there already; without `temperature` it is greedy. See engine.mjs
      * @param {AbortSignal} [signal]
      */
-    async *generate({ prompt, maxTokens, history, temperature, seed }, signal) {
+    async *generate(request, signal) {
       signal?.throwIfAborted();
       if (gone !== null) throw gone;
       const id = nextId++;
@@ -131,7 +133,7 @@ export function startEngine({ path, sequences = 16, contextSize = 1024, stdio = 
         stream.fail(signal.reason);
       };
       signal?.addEventListener('abort', cancel, { once: true });
-      send({ type: 'generate', id, prompt, maxTokens, history, temperature, seed });
+      send({ ...request, type: 'generate', id });
       try {
         yield* stream.frames();
       } finally {

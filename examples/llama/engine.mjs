@@ -1,21 +1,26 @@
 // A llama.cpp engine in a process of its own: what crashes, hangs or is killed here leaves the server alive to say so.
 // Started by engine-client.mjs over Node's IPC. Messages come and go in batches (arrays).
 //
-//   load     { path, sequences, contextSize }      → loaded { name, hasTemplate } | failed { error }, and exit code 1
+//   load     { path, sequences, contextSize }      → loaded { name, hasTemplate, vocabulary, canBiasEnds } | failed { error }, and exit code 1
 //   tokenize { id, prompt }                        → tokens { id, ids }
 //   chat     { id, messages }                      → tokens { id, ids } | tokens { id, error }: what the template refuses
-//   generate { id, prompt, maxTokens, history? }   → token { id, seq, tokenId, bytes } …, then
+//   generate { id, prompt, maxTokens, … }          → token { id, seq, tokenId, bytes } …, then
 //                                                    end { id, reason: 'length' | 'stop' | 'cancelled' | 'failed', error?, atMs }
 //   cancel   { id }                                  the end follows after the present step
 //   health   { id }                                → health { id, model, steps, running, waiting }
 //            every 200 ms, by itself               → heartbeat { steps, running, waiting }
 //
-// `prompt` is text, or the ids of `tokenize`. With `temperature` above 0 it samples, with `seed` if there is one; else it is
-// greedy. `history` are the ids of tokens that were generated already, here or elsewhere: generation goes on behind them.
+// `prompt` is text, or the ids of `tokenize`. `history` are the ids of tokens that were generated already, here or elsewhere:
+// generation goes on behind them. With `temperature` above 0 it samples, with a `seed` (and `choice`, which of several it is) the
+// same tokens in whichever process; without it is greedy. Besides: `topP`, `topK`, `minP`, `frequencyPenalty`,
+// `presencePenalty`, `repetitionPenalty` (not beside those two), `logitBias` (a Map), `minTokens`, `ignoreEos`.
 import { getLlama } from 'node-llama-cpp';
 import { createChatTemplate } from './chat-template.mjs';
+import { canBiasEnds, createSampling, keySeeds } from './sampling.mjs';
 
 const HEARTBEAT_MS = 200;
+/** Of a token that would have ended the text. */
+const NO_TEXT = Buffer.alloc(0);
 
 let outbox = [];
 function post(message) {
@@ -35,6 +40,8 @@ let model = null;
 let pieces = [];
 /** Messages to ids, or null where the model has no template. */
 let template = null;
+/** Options of a request to those of node-llama-cpp. */
+let sampling = null;
 /** Free sequences of the context: so many requests are computed together. */
 const free = [];
 const waiting = new Map();
@@ -52,10 +59,17 @@ async function load({ path, sequences, contextSize }) {
   });
   model = await llama.loadModel({ modelPath: path });
   const context = await model.createContext({ sequences, contextSize, batchSize: contextSize, threads: 1 });
-  while (context.sequencesLeft > 0) free.push(context.getSequence());
+  while (context.sequencesLeft > 0) free.push(keySeeds(context.getSequence()));
   pieces = model.fileInfo.metadata.tokenizer.ggml.tokens.map(bytesOf);
   template = await createChatTemplate(model);
-  post({ type: 'loaded', name: model.fileInfo.metadata.general.name, hasTemplate: template !== null });
+  sampling = createSampling(model);
+  post({
+    type: 'loaded',
+    name: model.fileInfo.metadata.general.name,
+    hasTemplate: template !== null,
+    vocabulary: pieces.length,
+    canBiasEnds: canBiasEnds(model),
+  });
   // What came while it loaded.
   next();
 }
@@ -86,40 +100,42 @@ function next() {
 
 function fill() {
   for (const [id, request] of waiting) {
-    const sequence = free.pop();
-    if (sequence === undefined) return;
+    const slot = free.pop();
+    if (slot === undefined) return;
     waiting.delete(id);
     const job = { isCancelled: false };
     running.set(id, job);
-    run(request, sequence, job).then(
-      (reason) => end(id, sequence, reason),
-      (error) => end(id, sequence, 'failed', String(error?.message ?? error)),
+    run(request, slot, job).then(
+      (reason) => end(id, slot, reason),
+      (error) => end(id, slot, 'failed', String(error?.message ?? error)),
     );
   }
 }
 
-function end(id, sequence, reason, error) {
+function end(id, slot, reason, error) {
   running.delete(id);
-  free.push(sequence);
+  free.push(slot);
   post({ type: 'end', id, reason, error, atMs: monotonicMs() });
   next();
 }
 
-async function run({ id, prompt, maxTokens, history = [], temperature = 0, seed }, sequence, job) {
+async function run({ id, prompt: given, maxTokens, history = [], ...rest }, slot, job) {
+  const { sequence } = slot;
   await sequence.clearHistory();
   if (job.isCancelled) return 'cancelled';
-  let seq = history.length;
-  if (seq >= maxTokens) return 'length';
-  const tokens = [...idsOf(prompt), ...history];
-  const sampling = { temperature, ...(seed === undefined ? {} : { seed: (seed + seq) >>> 0 }) };
-  // Greedy: the same prompt and history give the same tokens, in whichever process.
-  for await (const tokenId of sequence.evaluate(tokens, sampling)) {
+  if (history.length >= maxTokens) return 'length';
+  const prompt = idsOf(given);
+  const generated = [...history];
+  const { options, nextSeed } = sampling({ ...rest, maxTokens }, prompt, generated);
+  slot.nextSeed = nextSeed;
+  for await (const tokenId of sequence.evaluate([...prompt, ...generated], options)) {
     steps += 1;
     if (job.isCancelled) return 'cancelled';
-    if (model.isEogToken(tokenId)) return 'stop';
-    post({ type: 'token', id, seq, tokenId, bytes: pieces[tokenId] });
-    seq += 1;
-    if (seq >= maxTokens) return 'length';
+    const isEnd = model.isEogToken(tokenId);
+    if (isEnd && !rest.ignoreEos) return 'stop';
+    post({ type: 'token', id, seq: generated.length, tokenId, bytes: isEnd ? NO_TEXT : pieces[tokenId] });
+    generated.push(tokenId);
+    if (generated.length >= maxTokens) return 'length';
   }
   return 'stop';
 }

@@ -4,6 +4,7 @@ import { createFrameReader, type OtherFrame } from '../wire/frame-reader.js';
 import { FRAMES_TYPE, FrameError } from '../wire/frames.js';
 import { timeoutHeader } from '../wire/timeout-header.js';
 import type { CompletionRequest } from '../worker/request.js';
+import { samplingFields } from '../worker/sampling.js';
 import type { Reservation } from './pool.js';
 import { PROBLEM_TEXTS, problemOf, type WorkerProblem } from './problem.js';
 import { type AttemptFailure, type Headers, outcomeOf, refusal } from './refusal.js';
@@ -169,13 +170,14 @@ const isUntemplated = ({ request, prompt }: AttemptRequest): boolean =>
 
 function bodyOf(attempt: AttemptRequest): string {
   const { request, prompt, generated, choice } = attempt;
-  const { model, maxTokens, temperature, seed, messages } = request;
+  const { model, maxTokens, temperature, seed, sampling, messages } = request;
   return JSON.stringify({
     ...(model === null ? {} : { model }),
     ...(isUntemplated(attempt) ? { messages } : { prompt }),
     max_tokens: maxTokens,
     temperature,
     ...(seed === null ? {} : { seed }),
+    ...samplingFields(sampling),
     generated: [...generated],
     choice,
   });

@@ -8,6 +8,7 @@ import { monoMs } from '../native/clock.js';
 import { onClientGone } from '../wire/client-gone.js';
 import type { JsonBody } from '../worker/http-body.js';
 import type { OpenAiError } from '../worker/openai.js';
+import { samplingFields } from '../worker/sampling.js';
 import { createClientWriter, outcomeError } from './client-writer.js';
 import type { MigrationMode } from './foreign-log.js';
 import type { Gate } from './gate.js';
@@ -269,8 +270,9 @@ export function createRequests({
 }
 
 /** Of what the engine computes on: the same words of another client are the same danger. */
-function hashOf({ request: { model, prompt, temperature, seed, maxTokens } }: StreamRequest): string {
+function hashOf({ request }: StreamRequest): string {
+  const { model, prompt, temperature, seed, maxTokens, sampling } = request;
   return createHash('sha256')
-    .update(JSON.stringify([model, prompt, temperature, seed, maxTokens]))
+    .update(JSON.stringify([model, prompt, temperature, seed, maxTokens, samplingFields(sampling)]))
     .digest('base64');
 }

@@ -1,5 +1,6 @@
 import type { RequestScope } from '../lifecycle/active-scopes.js';
 import type { ChatMessage } from './chat.js';
+import type { SamplingOption, SamplingOptions } from './sampling.js';
 
 /** One generated token. */
 export interface TokenFrame {
@@ -12,8 +13,8 @@ export interface TokenFrame {
   readonly tokens?: 1;
 }
 
-/** What an engine is asked to generate; one choice. */
-export interface GenerateRequest {
+/** What an engine is asked to generate; one choice. Options that it does not support are at their neutral values. */
+export interface GenerateRequest extends SamplingOptions {
   /** Text, or the ids of the templated prompt as an earlier `prompt` said them. */
   readonly prompt: string | readonly number[];
   /** Tokens that were generated already, here or elsewhere; generation goes on behind them. */
@@ -21,7 +22,7 @@ export interface GenerateRequest {
   /** Of the whole choice, replayed tokens included. */
   readonly maxTokens: number;
   readonly temperature: number;
-  /** For sampling that depends on seed, choice and position alone; null: the engine's own. */
+  /** For random numbers that depend on seed, choice and position alone; null: the engine's own. */
   readonly seed: number | null;
   readonly choice: number;
 }
@@ -56,6 +57,13 @@ export interface Engine {
   readonly model: string;
   /** Tokens after which the engine ends by itself, for a frontend that has to know when only the finish is lost. */
   readonly endTokens?: readonly number[];
+  /**
+   * The sampling options that `generate` honours; a request with another one is refused with 400, by its name. Default: none.
+   * In a replay penalties count `generated` as tokens that were generated, and `prompt` as the prompt.
+   */
+  readonly supports?: readonly SamplingOption[];
+  /** Throws an error with `outcome: 'invalid'` for values that it cannot do together, or for ids that its vocabulary has not. */
+  checkSampling?(sampling: SamplingOptions): void;
   prompt(prompt: string | readonly number[]): PromptInfo | Promise<PromptInfo>;
   /**
    * A chat by the model's own template, up to where the assistant's answer begins: text, or ids that `prompt` takes. Without it

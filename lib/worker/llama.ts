@@ -6,8 +6,10 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { InferenceHealthError } from '../errors.js';
 import type { Health } from '../lifecycle/health.js';
+import { BadRequest } from './bad-request.js';
 import type { ChatMessage } from './chat.js';
 import type { Engine, TokenFrame } from './engine.js';
+import { FIELDS, SAMPLING_OPTIONS, type SamplingOption, type SamplingOptions } from './sampling.js';
 
 /** The process and its client are those of the package's example, which is there to be copied. */
 const CLIENT = join(__dirname, '../../../examples/llama/engine-client.mjs');
@@ -15,9 +17,19 @@ const CLIENT = join(__dirname, '../../../examples/llama/engine-client.mjs');
 /** The compiler would make a `require` of it, which older Node versions refuse for a module. */
 const importModule = new Function('url', 'return import(url)') as (url: string) => Promise<unknown>;
 
+/** Versions of node-llama-cpp that leave the tokens alone that end a text cannot do these. */
+const OF_ENDS: readonly SamplingOption[] = ['minTokens', 'logitBias'];
+
+interface LlamaModel {
+  readonly hasTemplate: boolean;
+  /** Number of tokens. */
+  readonly vocabulary: number;
+  readonly canBiasEnds: boolean;
+}
+
 interface LlamaProcess {
   readonly child: ChildProcess;
-  readonly ready: Promise<{ readonly hasTemplate: boolean }>;
+  readonly ready: Promise<LlamaModel>;
   steps(): number;
   load(): { readonly steps: number; readonly running: number; readonly waiting: number };
   tokenize(prompt: string): Promise<readonly number[]>;
@@ -53,7 +65,7 @@ export async function startLlama(health: Health, options: LlamaOptions): Promise
     watch.stop();
     return llama.close();
   });
-  const { hasTemplate } = await llama.ready;
+  const { hasTemplate, vocabulary, canBiasEnds } = await llama.ready;
   return {
     model: options.modelName ?? basename(path).replace(/\.gguf$/i, ''),
     async prompt(prompt) {
@@ -70,15 +82,15 @@ export async function startLlama(health: Health, options: LlamaOptions): Promise
             }),
         }
       : {}),
-    generate: ({ prompt, generated, maxTokens, temperature, seed, choice }, scope) =>
+    supports: canBiasEnds ? SAMPLING_OPTIONS : SAMPLING_OPTIONS.filter((option) => !OF_ENDS.includes(option)),
+    checkSampling: (sampling) => checkLlamaSampling(sampling, vocabulary),
+    generate: ({ generated, maxTokens, ...request }, scope) =>
       llama.generate(
         {
-          prompt,
+          ...request,
           history: generated,
           // Past its context the engine would shift it, and a replay would see another one.
-          maxTokens: Math.min(maxTokens, contextSize - prompt.length),
-          temperature,
-          ...(seed === null ? {} : { seed: seed + choice }),
+          maxTokens: Math.min(maxTokens, contextSize - request.prompt.length),
         },
         scope.stopSignal,
       ),
@@ -87,6 +99,25 @@ export async function startLlama(health: Health, options: LlamaOptions): Promise
       return { step: steps, running, waiting };
     },
   };
+}
+
+/** @throws BadRequest for what llama.cpp cannot do, and would do otherwise */
+function checkLlamaSampling(sampling: SamplingOptions, vocabulary: number): void {
+  const { repetitionPenalty, frequencyPenalty, presencePenalty, logitBias } = sampling;
+  // It has one list of tokens for all three.
+  if (repetitionPenalty !== 1 && (frequencyPenalty !== 0 || presencePenalty !== 0))
+    throw new BadRequest(
+      FIELDS.repetitionPenalty,
+      'nothing or 1 beside frequency_penalty and presence_penalty: it counts the prompt too, they do not, and llama.cpp counts the same for all',
+      repetitionPenalty,
+    );
+  for (const id of logitBias.keys())
+    if (id >= vocabulary)
+      throw new BadRequest(
+        FIELDS.logitBias,
+        `token ids below ${vocabulary}, the model's number of tokens`,
+        id,
+      );
 }
 
 function requireLlama(): void {

@@ -2,6 +2,7 @@ import { isTokenIds } from '../wire/frames.js';
 import { BadRequest } from './bad-request.js';
 import { type ChatMessage, parseMessages, plainChat } from './chat.js';
 import { foreignFields } from './foreign-fields.js';
+import { NEUTRAL, parseSampling, type SamplingOptions } from './sampling.js';
 import { findUnsupported } from './unsupported.js';
 
 export { BadRequest } from './bad-request.js';
@@ -16,6 +17,8 @@ export interface CompletionRequest {
   readonly maxTokens: number;
   readonly temperature: number;
   readonly seed: number | null;
+  /** Of an engine of somebody else: neutral, they are among `extra`. */
+  readonly sampling: SamplingOptions;
   readonly stop: readonly string[];
   readonly choices: number;
   readonly stream: boolean;
@@ -61,17 +64,16 @@ export function parseCompletion(body: unknown, isChat: boolean, isForeign = fals
   const foreign = isForeign ? foreignFields(fields) : NOTHING_FOREIGN;
   // What is passed on as it comes is for its engine to judge.
   const messages = isChat && foreign.opaque === null ? parseMessages(fields.messages) : null;
+  const maxTokens = maxTokensOf(fields);
   return {
     model: optional(fields, 'model', 'a string', isString) ?? null,
     prompt:
       messages !== null ? plainChat(messages) : isChat ? sizeOf(fields.messages) : prompt(fields.prompt),
     messages,
-    maxTokens:
-      optional(fields, 'max_completion_tokens', `an integer from 1 to ${MAX_TOKENS}`, isCount(MAX_TOKENS)) ??
-      optional(fields, 'max_tokens', `an integer from 1 to ${MAX_TOKENS}`, isCount(MAX_TOKENS)) ??
-      DEFAULT_MAX_TOKENS,
+    maxTokens,
     temperature: optional(fields, 'temperature', 'a number from 0 to 2', isTemperature) ?? 1,
     seed: optional(fields, 'seed', 'a safe integer', isSafeInteger) ?? null,
+    sampling: isForeign ? NEUTRAL : parseSampling(fields, maxTokens),
     stop: stops(fields.stop),
     choices: optional(fields, 'n', `an integer from 1 to ${MAX_CHOICES}`, isCount(MAX_CHOICES)) ?? 1,
     stream: optional(fields, 'stream', 'true or false', isBoolean) ?? false,
@@ -82,6 +84,15 @@ export function parseCompletion(body: unknown, isChat: boolean, isForeign = fals
     isChat,
     ...foreign,
   };
+}
+
+function maxTokensOf(fields: Record<string, unknown>): number {
+  const expected = `an integer from 1 to ${MAX_TOKENS}`;
+  return (
+    optional(fields, 'max_completion_tokens', expected, isCount(MAX_TOKENS)) ??
+    optional(fields, 'max_tokens', expected, isCount(MAX_TOKENS)) ??
+    DEFAULT_MAX_TOKENS
+  );
 }
 
 const NOTHING_FOREIGN = { extra: {}, stateful: null, opaque: null, raw: null } as const;

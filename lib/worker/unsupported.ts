@@ -3,9 +3,6 @@
  * looks right and is not; with the value that changes nothing they are taken, since many clients always send them.
  */
 const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
-  top_p: [1],
-  frequency_penalty: [0],
-  presence_penalty: [0],
   best_of: [1],
   echo: [false],
   suffix: [''],
@@ -17,27 +14,20 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   parallel_tool_calls: [true, false],
   tool_choice: ['none', 'auto'],
   function_call: ['none', 'auto'],
-  // Of vLLM, SGLang and llama.cpp.
-  top_k: [0, -1],
-  min_p: [0],
-  repetition_penalty: [1],
+  // Of vLLM, SGLang and llama.cpp. Sampling options are refused where an engine does not support them.
   length_penalty: [1],
-  min_tokens: [0],
-  ignore_eos: [false],
+  typical_p: [1],
+  mirostat: [0],
+  dry_multiplier: [0],
+  xtc_probability: [0],
+  // Penalties count all that there is.
+  repeat_last_n: [-1],
   use_beam_search: [false],
   include_stop_str_in_output: [false],
 };
 /** Taken only without content. */
 const EMPTY: readonly string[] = [
-  ...[
-    'logit_bias',
-    'tools',
-    'functions',
-    'prompt_logprobs',
-    'stop_token_ids',
-    'bad_words',
-    'allowed_token_ids',
-  ],
+  ...['tools', 'functions', 'prompt_logprobs', 'stop_token_ids', 'bad_words', 'allowed_token_ids'],
   ...[
     'structured_outputs',
     'guided_json',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { answerBody, createEventWriter } from '../../lib/worker/openai.js';
 import { parseCompletion } from '../../lib/worker/request.js';
+import { NEUTRAL } from '../../lib/worker/sampling.js';
 
 describe('a request for completions', () => {
   it('has the defaults of the API', () => {
@@ -9,6 +10,7 @@ describe('a request for completions', () => {
       ...{ stream: false, includeUsage: false, returnTokenIds: false },
       ...{ generated: [], choice: 0, isChat: false, messages: null },
       ...{ extra: {}, stateful: null, opaque: null, raw: null },
+      sampling: NEUTRAL,
     });
   });
 
@@ -49,17 +51,15 @@ describe('a request for completions', () => {
     [{ prompt: 'x', stream: 'yes' }, 'stream'],
     [{ prompt: 'x', seed: 2 ** 60 }, 'seed'],
     [{ prompt: 'x', model: 7 }, 'model'],
-    [{ prompt: 'x', top_p: 0.5 }, 'top_p'],
     [{ prompt: 'x', logprobs: 5 }, 'logprobs'],
     [{ prompt: 'x', logprobs: 0 }, 'logprobs'],
     [{ prompt: 'x', echo: true }, 'echo'],
     [{ prompt: 'x', suffix: 'y' }, 'suffix'],
     [{ prompt: 'x', best_of: 2 }, 'best_of'],
-    [{ prompt: 'x', top_k: 40 }, 'top_k'],
     [{ prompt: 'x', guided_json: { type: 'object' } }, 'guided_json'],
     [{ prompt: 'x', stop_token_ids: [2] }, 'stop_token_ids'],
     [{ prompt: 'x', return_token_ids: 1 }, 'return_token_ids'],
-    [{ prompt: 'x', logit_bias: { 1: 2 } }, 'logit_bias'],
+    [{ prompt: 'x', mirostat: 2 }, 'mirostat'],
     [{ prompt: 'x', response_format: { type: 'json_schema' } }, 'response_format'],
   ])('is refused with the name of the field: %j', (body, param) => {
     expect(() => parseCompletion(body, false)).toThrow(
