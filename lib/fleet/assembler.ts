@@ -1,3 +1,4 @@
+import type { Mutable } from './mutable.js';
 import { createStopFilter } from './stop-strings.js';
 import type { FinishReason } from './types.js';
 import { createUtf8Decoder } from './utf8.js';
@@ -13,8 +14,6 @@ export interface Assembler {
   end(reason: FinishReason): { readonly text: string; readonly reason: FinishReason };
   /** A stop string has matched: no further token changes the text, and the engine need not go on. */
   readonly isStopped: boolean;
-  /** The stop string that matched. */
-  readonly matched: string | null;
 }
 
 export interface AssemblerOptions {
@@ -25,20 +24,21 @@ export interface AssemblerOptions {
 export function createAssembler(options: AssemblerOptions = {}): Assembler {
   const decoder = createUtf8Decoder();
   const filter = createStopFilter(options.stop ?? []);
-  return {
-    push: (bytes) => (filter.matched === null ? filter.push(decoder.push(bytes)) : ''),
+  const assembler: Mutable<Assembler> = {
+    isStopped: false,
+    push(bytes) {
+      if (assembler.isStopped) return '';
+      const text = filter.push(decoder.push(bytes));
+      assembler.isStopped = filter.matched !== null;
+      return text;
+    },
     end(reason) {
-      if (filter.matched !== null) return { text: '', reason: 'stop' };
+      if (assembler.isStopped) return { text: '', reason: 'stop' };
       // Half a character, or what may be the beginning of a stop string: nobody can say any more which.
       if (reason === 'cancelled') return { text: '', reason };
       const last = filter.push(decoder.end());
       return { text: last + filter.end(), reason: filter.matched === null ? reason : 'stop' };
     },
-    get isStopped() {
-      return filter.matched !== null;
-    },
-    get matched() {
-      return filter.matched;
-    },
   };
+  return assembler;
 }

@@ -1,5 +1,6 @@
 import { equalJitterMs } from './backoff.js';
 import type { EjectorSettings } from './ejector-settings.js';
+import type { Mutable } from './mutable.js';
 import type { WorkerRef } from './types.js';
 
 export type { EjectorOptions } from './ejector-settings.js';
@@ -53,7 +54,6 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
   let outUntilMs: number | null = null;
   let isTried = false;
   let rampSinceMs = Number.NEGATIVE_INFINITY;
-  let lastFailureMs = Number.NEGATIVE_INFINITY;
   let lastForgottenMs = addedMs;
   let latencyRatio = 1;
   /** Outcomes of the last `windowMs` in two halves that take turns: cheap, and never older than that. */
@@ -80,7 +80,7 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
   }
 
   function forget(atMs: number): void {
-    const quietSinceMs = Math.max(lastFailureMs, lastForgottenMs);
+    const quietSinceMs = Math.max(record.lastFailureMs, lastForgottenMs);
     const steps = Math.floor((atMs - quietSinceMs) / config.forgetAfterMs);
     if (steps <= 0 || outUntilMs !== null) return;
     ejections = Math.max(0, ejections - steps);
@@ -106,11 +106,9 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
     return Math.max(FIRST_WEIGHT, ramp) * (latencyRatio > SLOW_RATIO ? SLOW_WEIGHT : 1);
   }
 
-  return {
+  const record: Mutable<Record> = {
     ref,
-    get lastFailureMs() {
-      return lastFailureMs;
-    },
+    lastFailureMs: Number.NEGATIVE_INFINITY,
     permit(atMs) {
       if (outUntilMs === null) return generation;
       // One at a time, in a panic too: it is the trial that ends the ejection.
@@ -134,14 +132,14 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
       turn(atMs);
       forget(atMs);
       // A few failures in a week are not failures in a row, though nobody else was asked in between.
-      if (atMs - lastFailureMs > ROW_GAP_WINDOWS * config.windowMs) {
+      if (atMs - record.lastFailureMs > ROW_GAP_WINDOWS * config.windowMs) {
         inRow = 0;
         ewma = 1;
       }
       half.bad += 1;
       inRow += strikes;
       ewma -= EWMA_ALPHA * ewma;
-      lastFailureMs = atMs;
+      record.lastFailureMs = atMs;
     },
     forgive() {
       inRow = 0;
@@ -180,4 +178,5 @@ export function createRecord(ref: WorkerRef, addedMs: number, config: EjectorSet
       isTrial: !isPanic && outUntilMs !== null,
     }),
   };
+  return record;
 }

@@ -6,6 +6,7 @@
 import { equalJitterMs } from './backoff.js';
 import type { CacheEffect, CacheEvent, InstanceCache, InstanceCacheOptions } from './instance-cache-types.js';
 import { createKnownInstances } from './known-instances.js';
+import type { Mutable } from './mutable.js';
 
 export type * from './instance-cache-types.js';
 
@@ -21,11 +22,8 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
   const { doubtMs = DOUBT_TTLS * ttlMs } = options;
   const known = createKnownInstances({ isHealthy, ttlMs, doubtMs, pastMs: LAG_TTLS * ttlMs });
   let store: string | null = null;
-  let revision = 0;
   let term = 0;
   let behindSinceMs: number | null = null;
-  let isSynced = false;
-  let heardMs = Number.NEGATIVE_INFINITY;
   let isListing = false;
   let listAtMs = NEVER;
   let failures = 0;
@@ -45,14 +43,14 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
 
   /** Less than is known, but of a later leader: what was known is of a history that has been cut off. */
   function hasGoneBack({ revision: told, term: ofTerm = 0, atMs }: CacheEvent & { type: 'listed' }): boolean {
-    if (told >= revision) return false;
+    if (told >= cache.revision) return false;
     return ofTerm > term || (behindSinceMs !== null && atMs - behindSinceMs >= LAG_TTLS * ttlMs);
   }
 
   function listed(event: CacheEvent & { type: 'listed' }, out: CacheEffect[]): void {
     const { atMs, items } = event;
     const isOtherStore = (store !== null && event.store !== store) || hasGoneBack(event);
-    if (!isOtherStore && event.revision < revision) {
+    if (!isOtherStore && event.revision < cache.revision) {
       // A member that lags behind: what it does not know yet is not missing.
       behindSinceMs ??= atMs;
       listLater(atMs, event.random);
@@ -60,16 +58,16 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     }
     behindSinceMs = null;
     isListing = false;
-    heardMs = atMs;
+    cache.heardMs = atMs;
     failures = 0;
     if (isOtherStore) {
       // The data was lost or restored. Workers need a moment to register again, and old revisions mean nothing.
       known.beginAnew(atMs);
     }
     store = event.store;
-    revision = event.revision;
+    cache.revision = event.revision;
     term = Math.max(term, event.term ?? 0);
-    if (!isSynced) known.hearAgain(atMs);
+    if (!cache.isSynced) known.hearAgain(atMs);
     for (const item of items) known.put(item, true, atMs, out);
     const present = new Set(items.map(({ key }) => key));
     known.miss(
@@ -78,16 +76,16 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
       out,
     );
     known.removeOverdue(atMs, out);
-    isSynced = true;
-    out.push({ type: 'watch', fromRevision: revision + 1 });
+    cache.isSynced = true;
+    out.push({ type: 'watch', fromRevision: cache.revision + 1 });
     listAtMs = Math.min(atMs + relistMs * (0.8 + 0.4 * event.random), known.confirmAtMs(atMs));
   }
 
   function watched(event: CacheEvent & { type: 'watched' }, out: CacheEffect[]): void {
-    if (!isSynced || event.store !== store) return;
-    heardMs = event.atMs;
-    if (event.revision <= revision) return;
-    revision = event.revision;
+    if (!cache.isSynced || event.store !== store) return;
+    cache.heardMs = event.atMs;
+    if (event.revision <= cache.revision) return;
+    cache.revision = event.revision;
     for (const item of event.puts) known.put(item, false, event.atMs, out);
     known.miss(
       event.deletes.filter((key) => known.has(key)),
@@ -97,16 +95,10 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     listAtMs = Math.min(listAtMs, known.confirmAtMs(event.atMs));
   }
 
-  return {
-    get isSynced() {
-      return isSynced;
-    },
-    get revision() {
-      return revision;
-    },
-    get heardMs() {
-      return heardMs;
-    },
+  const cache: Mutable<InstanceCache> = {
+    isSynced: false,
+    revision: 0,
+    heardMs: Number.NEGATIVE_INFINITY,
     instances: known.instances,
     step(event) {
       const out: CacheEffect[] = [];
@@ -118,14 +110,14 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
           listed(event, out);
           break;
         case 'list_failed':
-          isSynced = false;
+          cache.isSynced = false;
           listLater(event.atMs, event.random);
           break;
         case 'watched':
           watched(event, out);
           break;
         case 'watch_lost':
-          isSynced = false;
+          cache.isSynced = false;
           if (!isListing) listLater(event.atMs, event.random);
           break;
         case 'tick':
@@ -136,4 +128,5 @@ export function createInstanceCache(options: InstanceCacheOptions): InstanceCach
     },
     nextTimerMs: () => listAtMs,
   };
+  return cache;
 }

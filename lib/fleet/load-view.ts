@@ -2,6 +2,7 @@
  * How loaded a router believes each worker to be: the worker's last report, and what this router itself has sent and seen
  * end since. A worker that reports nothing any more is neither idle nor full. See docs/fleet/load-view.md.
  */
+import type { Mutable } from './mutable.js';
 import type { WorkerRef } from './types.js';
 import { lifeOf } from './worker-ref.js';
 
@@ -66,7 +67,6 @@ const newEntry = (): Entry => ({ report: null, permits: new Set(), endedTokens: 
 export function createLoadView(options: LoadViewOptions = {}): LoadView {
   const staleAfterMs = options.staleAfterMs ?? 2000;
   const entries = new Map<string, Entry>();
-  let inFlight = 0;
 
   function entryOf(ref: WorkerRef): Entry {
     const key = lifeOf(ref);
@@ -74,6 +74,7 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
     if (known !== undefined) return known;
     const entry = newEntry();
     entries.set(key, entry);
+    view.size = entries.size;
     return entry;
   }
 
@@ -100,7 +101,9 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
     return Math.max(0, activeTokens - entry.endedTokens) + ownTokens(entry, atMs);
   }
 
-  return {
+  const view: Mutable<LoadView> = {
+    inFlight: 0,
+    size: 0,
     report(ref, report) {
       const entry = entryOf(ref);
       if (entry.report !== null && report.atMs < entry.report.atMs) return;
@@ -111,7 +114,7 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
       const entry = entryOf(ref);
       const sent: Sent = { atMs, tokens };
       entry.permits.add(sent);
-      inFlight += 1;
+      view.inFlight += 1;
       return {
         ref,
         progress(done) {
@@ -119,7 +122,7 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
         },
         release() {
           if (!entry.permits.delete(sent)) return;
-          inFlight -= 1;
+          view.inFlight -= 1;
           if (entry.report !== null && sent.atMs <= entry.report.atMs) entry.endedTokens += sent.tokens;
         },
       };
@@ -131,18 +134,15 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
       const tokens = isStale
         ? Math.max(ownTokens(entry, Number.NEGATIVE_INFINITY), medianTokens(atMs))
         : estimate(entry);
-      const { kvBlocksUsed = Number.NaN, kvBlocksTotal = Number.NaN } = isStale ? {} : (entry.report ?? {});
-      return { tokens, kvRatio: kvBlocksUsed / kvBlocksTotal, isStale, inFlight: entry.permits.size };
-    },
-    get inFlight() {
-      return inFlight;
-    },
-    get size() {
-      return entries.size;
+      const report = isStale ? null : entry.report;
+      const kvRatio = report === null ? Number.NaN : report.kvBlocksUsed / report.kvBlocksTotal;
+      return { tokens, kvRatio, isStale, inFlight: entry.permits.size };
     },
     forget(ref) {
       // Permits that are still out keep their entry; their release finds it.
       entries.delete(lifeOf(ref));
+      view.size = entries.size;
     },
   };
+  return view;
 }

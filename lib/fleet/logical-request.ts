@@ -13,6 +13,7 @@ import type {
 import { createMigrator, type Migrator } from './migrator.js';
 import type { MigrationEffect, MigrationEnd, MigrationEvent } from './migrator-types.js';
 import { DEFAULT_LIMITS } from './migrator-types.js';
+import type { Mutable } from './mutable.js';
 import { createSuspicion } from './suspicion.js';
 import type { WorkerRef } from './types.js';
 import { isSame } from './worker-ref.js';
@@ -41,7 +42,6 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     isEnded: false,
   }));
   let replayedTokens = 0;
-  let isEnded = false;
   let nowMs = 0;
   /** The choice whose `pick` is not answered yet. */
   let asking: number | null = null;
@@ -52,12 +52,12 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     let migrations = 0;
     for (const { migrator } of choices) {
       completionTokens += migrator.log.length;
-      migrations += migrator.migrations;
+      migrations += migrator.migrations();
     }
     return { promptTokens: options.request.promptTokens, completionTokens, replayedTokens, migrations };
   }
 
-  function collect(index: number, effects: readonly MigrationEffect[], out: Mutable): void {
+  function collect(index: number, effects: readonly MigrationEffect[], out: Output): void {
     const choice = choices[index];
     if (choice === undefined) return;
     for (const effect of effects) {
@@ -70,7 +70,7 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
   }
 
   /** One question at a time: where the first choice goes, those that asked meanwhile go too. */
-  function pick(question: Question, out: Mutable): void {
+  function pick(question: Question, out: Output): void {
     const { index, effect } = question;
     const together = sibling(index, effect.excluded);
     if (together !== undefined) {
@@ -83,7 +83,7 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     }
   }
 
-  function answered(out: Mutable): void {
+  function answered(out: Output): void {
     asking = null;
     for (const question of held.splice(0))
       if (choices[question.index]?.isEnded === false) pick(question, out);
@@ -96,7 +96,7 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
   function sibling(index: number, excluded: readonly WorkerRef[]) {
     for (const [other, { migrator }] of choices.entries()) {
       if (other === index) continue;
-      const found = migrator.attempts.find(({ ref }) => !excluded.some((each) => isSame(each, ref)));
+      const found = migrator.attempts().find(({ ref }) => !excluded.some((each) => isSame(each, ref)));
       if (found !== undefined) return found;
     }
     return undefined;
@@ -106,13 +106,13 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     return choices.some(
       ({ migrator }, other) =>
         other !== index &&
-        migrator.attempts.some((each) => each.tokens < poisonTokens && isSame(each.ref, ref)),
+        migrator.attempts().some((each) => each.tokens < poisonTokens && isSame(each.ref, ref)),
     );
   }
 
-  function finish(index: number, choice: Choice, end: MigrationEnd, out: Mutable): void {
+  function finish(index: number, choice: Choice, end: MigrationEnd, out: Output): void {
     choice.isEnded = true;
-    if (isEnded) return;
+    if (request.isEnded) return;
     if (end.kind === 'failed') {
       fail(index, end, out);
       return;
@@ -122,20 +122,20 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
       out.client.push({ type: 'text', choice: index, text, tokens: choice.migrator.log.length });
     out.client.push({ type: 'choice_end', choice: index, reason });
     if (!choices.every((each) => each.isEnded)) return;
-    isEnded = true;
+    request.isEnded = true;
     out.client.push({ type: 'end', usage: usage() });
   }
 
   /** One choice that cannot go on ends the request: half an answer with a good end would be taken for a whole one. */
-  function fail(index: number, end: MigrationEnd & { kind: 'failed' }, out: Mutable): void {
-    isEnded = true;
+  function fail(index: number, end: MigrationEnd & { kind: 'failed' }, out: Output): void {
+    request.isEnded = true;
     out.client.push({ type: 'error', outcome: end.outcome, why: end.why, usage: usage() });
     choices.forEach(({ migrator }, other) => {
       if (other !== index) collect(other, migrator.step({ type: 'cancel', atMs: nowMs }), out);
     });
   }
 
-  function step(index: number, event: MigrationEvent, out: Mutable): void {
+  function step(index: number, event: MigrationEvent, out: Output): void {
     nowMs = event.atMs;
     const choice = choices[index];
     if (choice === undefined) return;
@@ -144,10 +144,8 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     if (asking === index && (isAnswer || choice.isEnded)) answered(out);
   }
 
-  return {
-    get isEnded() {
-      return isEnded;
-    },
+  const request: Mutable<LogicalRequest> = {
+    isEnded: false,
     start(atMs) {
       const out = empty();
       choices.forEach((_choice, index) => {
@@ -157,7 +155,7 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     },
     frame(index, { atMs, epoch, seq, tokenId, bytes }) {
       const choice = choices[index];
-      if (choice === undefined || isEnded) return NOTHING;
+      if (choice === undefined || request.isEnded) return NOTHING;
       const { migrator, assembler } = choice;
       nowMs = atMs;
       const isNew = migrator.frame(atMs, epoch, seq, tokenId);
@@ -188,13 +186,14 @@ export function createLogicalRequest(options: LogicalRequestOptions): LogicalReq
     usage,
     tokens: (index) => choices[index]?.migrator.log.tokens() ?? new Int32Array(0),
   };
+  return request;
 }
 
-interface Mutable {
+interface Output {
   readonly client: ClientEvent[];
   readonly effects: { readonly choice: number; readonly effect: MigrationEffect }[];
 }
 
-function empty(): Mutable {
+function empty(): Output {
   return { client: [], effects: [] };
 }

@@ -21,10 +21,11 @@ export type { MigratorOptions } from './migration-run.js';
 
 export interface Migrator {
   readonly log: TokenLog;
-  readonly migrations: number;
+  migrations(): number;
   /** Attempts that are under way, 0 to 2. */
-  readonly attempts: readonly Readonly<Attempt>[];
-  readonly end: MigrationEnd | null;
+  attempts(): readonly Readonly<Attempt>[];
+  /** Null: it goes on. */
+  end(): MigrationEnd | null;
   /**
    * A token from a worker. True: the log is one longer, hand the token on. In any case look at the effects, of which there
    * nearly always are none.
@@ -47,15 +48,9 @@ export function createMigrator(options: MigratorOptions): Migrator {
   const { log, request } = run;
   return {
     log,
-    get migrations() {
-      return run.migratedAtMs.length;
-    },
-    get attempts() {
-      return run.attempts;
-    },
-    get end() {
-      return run.end;
-    },
+    migrations: () => run.migratedAtMs.length,
+    attempts: () => run.attempts,
+    end: () => run.end,
     frame(atMs, epoch, seq, tokenId) {
       if (run.end !== null) return false;
       const hadRival = log.rival !== -1;

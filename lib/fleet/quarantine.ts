@@ -2,6 +2,8 @@
  * Requests that have cost workers their lives, by the hash of what the engine computes on. Bounded: the oldest entry goes
  * first. See docs/fleet/migrator.md, "Poison".
  */
+import type { Mutable } from './mutable.js';
+
 export interface Quarantine {
   readonly size: number;
   add(hash: string, atMs: number): void;
@@ -27,22 +29,22 @@ export function createQuarantine(options: QuarantineOptions = {}): Quarantine {
     if (until === undefined) return 0;
     if (until > atMs) return until - atMs;
     untilMs.delete(hash);
+    quarantine.size = untilMs.size;
     return 0;
   }
 
-  return {
-    get size() {
-      return untilMs.size;
-    },
+  const quarantine: Mutable<Quarantine> = {
+    size: 0,
     add(hash, atMs) {
       // Deleted first: a map keeps the place of a key that it has.
       untilMs.delete(hash);
       untilMs.set(hash, atMs + durationMs);
-      if (untilMs.size <= maxEntries) return;
       const [oldest] = untilMs.keys();
-      if (oldest !== undefined) untilMs.delete(oldest);
+      if (untilMs.size > maxEntries && oldest !== undefined) untilMs.delete(oldest);
+      quarantine.size = untilMs.size;
     },
     has: (hash, atMs) => leftMs(hash, atMs) > 0,
     leftMs,
   };
+  return quarantine;
 }

@@ -3,6 +3,8 @@
  * stops depend on the text alone, never on where it was cut: the stop string that is complete first wins, of two that are
  * complete at the same character the longer one.
  */
+import type { Mutable } from './mutable.js';
+
 export interface StopFilter {
   /** Text that can go out. After a match: nothing more. */
   push(text: string): string;
@@ -28,7 +30,6 @@ interface Wanted {
 export function createStopFilter(stops: readonly string[]): StopFilter {
   const wanted = stops.filter((stop) => stop !== '').map(wantedOf);
   let held = '';
-  let matched: string | null = null;
 
   /** Where the match begins, counted from the beginning of `piece` (before it: negative); null without one. */
   function find(piece: string): number | null {
@@ -36,17 +37,18 @@ export function createStopFilter(stops: readonly string[]): StopFilter {
       const character = piece.charCodeAt(at);
       for (const each of wanted) {
         advance(each, character);
-        if (each.matching === each.stop.length && each.stop.length > (matched?.length ?? 0))
-          matched = each.stop;
+        if (each.matching === each.stop.length && each.stop.length > (filter.matched?.length ?? 0))
+          filter.matched = each.stop;
       }
-      if (matched !== null) return at + 1 - matched.length;
+      if (filter.matched !== null) return at + 1 - filter.matched.length;
     }
     return null;
   }
 
-  return {
+  const filter: Mutable<StopFilter> = {
+    matched: null,
     push(piece) {
-      if (matched !== null) return '';
+      if (filter.matched !== null) return '';
       if (wanted.length === 0) return piece;
       const start = find(piece);
       const text = held + piece;
@@ -62,10 +64,8 @@ export function createStopFilter(stops: readonly string[]): StopFilter {
       held = '';
       return rest;
     },
-    get matched() {
-      return matched;
-    },
   };
+  return filter;
 }
 
 function advance(wanted: Wanted, character: number): void {

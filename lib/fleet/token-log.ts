@@ -3,6 +3,7 @@
  * may extend it. It is mutable, because it lives on the path of every token: an append allocates nothing but, now and then,
  * a larger array. See docs/fleet/token-log.md.
  */
+import type { Mutable } from './mutable.js';
 
 /** Result of an append. Only `appended` changes the log. */
 export type Append =
@@ -43,22 +44,14 @@ const FIRST_CAPACITY = 64;
 
 export function createTokenLog(): TokenLog {
   let ids = new Int32Array(FIRST_CAPACITY);
-  let length = 0;
-  let epoch = 0;
-  let rival = -1;
 
-  return {
-    get length() {
-      return length;
-    },
-    get epoch() {
-      return epoch;
-    },
-    get rival() {
-      return rival;
-    },
+  const log: Mutable<TokenLog> = {
+    length: 0,
+    epoch: 0,
+    rival: -1,
     append(from, seq, tokenId) {
-      if (from !== epoch && from !== rival) return 'late';
+      const { length } = log;
+      if (from !== log.epoch && from !== log.rival) return 'late';
       if (seq < length) return ids[seq] === tokenId ? 'duplicate' : 'diverged';
       if (seq > length) return 'gap';
       if (length === ids.length) {
@@ -66,25 +59,27 @@ export function createTokenLog(): TokenLog {
         larger.set(ids);
         ids = larger;
       }
-      ids[length++] = tokenId;
-      if (rival !== -1) {
-        epoch = from;
-        rival = -1;
+      ids[length] = tokenId;
+      log.length = length + 1;
+      if (log.rival !== -1) {
+        log.epoch = from;
+        log.rival = -1;
       }
       return 'appended';
     },
     fence(next) {
-      if (next < epoch) return;
-      epoch = next;
-      rival = -1;
+      if (next < log.epoch) return;
+      log.epoch = next;
+      log.rival = -1;
     },
     race(next) {
-      if (next > epoch) rival = next;
+      if (next > log.epoch) log.rival = next;
     },
     endRace() {
-      rival = -1;
+      log.rival = -1;
     },
-    tokenAt: (seq) => (seq < length ? (ids[seq] ?? -1) : -1),
-    tokens: () => ids.subarray(0, length),
+    tokenAt: (seq) => (seq < log.length ? (ids[seq] ?? -1) : -1),
+    tokens: () => ids.subarray(0, log.length),
   };
+  return log;
 }

@@ -78,12 +78,12 @@ describe('a migrator', () => {
     const full = running();
     full.tokens(0, 0, 50);
     full.fail(0, 'reset');
-    expect(full.migrator.end).toEqual({ kind: 'finished', reason: 'length', isLocal: true });
+    expect(full.migrator.end()).toEqual({ kind: 'finished', reason: 'length', isLocal: true });
     const ended = running();
     ended.tokens(0, 0, 10);
     ended.migrator.frame(0, 0, 10, 2);
     ended.fail(0, 'truncated');
-    expect(ended.migrator.end).toEqual({ kind: 'finished', reason: 'stop', isLocal: true });
+    expect(ended.migrator.end()).toEqual({ kind: 'finished', reason: 'stop', isLocal: true });
   });
 
   it('gives up on a gap, on another token at the same place, and on a finish that counts otherwise', () => {
@@ -104,7 +104,7 @@ describe('a migrator', () => {
     short.tokens(0, 0, 3);
     short.step({ type: 'finish', atMs: 0, epoch: 0, reason: 'stop', length: 5 });
     expect(short.of('outcome').map(({ outcome }) => outcome)).toEqual(['gap']);
-    expect(short.migrator.end).toBeNull();
+    expect(short.migrator.end()).toBeNull();
   });
 
   it('finds a silent attempt by its own timer and moves on', () => {
@@ -131,7 +131,7 @@ describe('a migrator', () => {
     step({ type: 'tick', atMs: 100, random: 0 });
     tokens(3, 30, 40);
     fail(3, 'reset', 101);
-    expect(migrator.end).toMatchObject({
+    expect(migrator.end()).toMatchObject({
       kind: 'failed',
       outcome: 'reset',
       why: 'moved 3 times in a minute',
@@ -148,7 +148,7 @@ describe('a migrator', () => {
     const { migrator, tokens, fail } = running({ request: { ...request, ...more }, limits });
     tokens(0, 0, 20);
     fail(0, outcome);
-    expect(migrator.end?.kind).toBe('failed');
+    expect(migrator.end()?.kind).toBe('failed');
   });
 
   it('moves a request that cannot be replayed while nothing has been generated', () => {
@@ -170,7 +170,7 @@ describe('a migrator', () => {
     poison.fail(0, 'reset');
     poison.fail(1, 'truncated');
     expect(poison.of('poison')).toEqual([{ type: 'poison', workers: [ref('a'), ref('b')] }]);
-    expect(poison.migrator.end).toMatchObject({ kind: 'failed', outcome: 'poison' });
+    expect(poison.migrator.end()).toMatchObject({ kind: 'failed', outcome: 'poison' });
     const unlucky = running();
     unlucky.tokens(0, 0, 20);
     unlucky.fail(0, 'reset');
@@ -185,7 +185,7 @@ describe('a migrator', () => {
     lost.fail(0, 'reset');
     lost.tokens(1, 1, 3);
     lost.fail(1, 'reset', 2000);
-    expect([lost.of('poison'), lost.migrator.end]).toEqual([[], null]);
+    expect([lost.of('poison'), lost.migrator.end()]).toEqual([[], null]);
     lost.step({ type: 'tick', atMs: 3000, random: 0.5 });
     lost.tokens(2, 3, 4);
     lost.fail(2, 'reset', 4000);
@@ -200,30 +200,30 @@ describe('a migrator', () => {
     fail(1, 'connect', 2);
     expect(asked).toEqual([2]);
     fail(2, 'connect', 3);
-    expect(migrator.end).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
+    expect(migrator.end()).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
   });
 
   it('pays nothing for the loss of an attempt that gave tokens: its worker may have had hundreds', () => {
     const { fail, tokens, step, migrator } = running({ retryBudget: () => false });
     tokens(0, 0, 20);
     fail(0, 'reset');
-    expect(migrator.attempts.map(({ epoch }) => epoch)).toEqual([1]);
+    expect(migrator.attempts().map(({ epoch }) => epoch)).toEqual([1]);
     tokens(1, 20, 40);
     fail(1, 'reset', 2000);
-    expect(migrator.end).toBeNull();
+    expect(migrator.end()).toBeNull();
     step({ type: 'tick', atMs: 10_000, random: 0 });
     fail(2, 'reset', 10_001);
-    expect(migrator.end).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
+    expect(migrator.end()).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
   });
 
   it('starts a second attempt while the first is only suspect; the first to extend the log wins', () => {
     const { migrator, tokens, step, of } = running({ hedgeBudget: () => true });
     tokens(0, 0, 10);
     step({ type: 'suspect', atMs: 100, ref: ref('a') });
-    expect(migrator.attempts.map(({ epoch }) => epoch)).toEqual([0, 1]);
+    expect(migrator.attempts().map(({ epoch }) => epoch)).toEqual([0, 1]);
     tokens(1, 10, 11, 200);
     expect(of('kill').map(({ epoch }) => epoch)).toEqual([0]);
-    expect(migrator.migrations).toBe(1);
+    expect(migrator.migrations()).toBe(1);
     tokens(0, 11, 12, 210);
     expect(migrator.log.length).toBe(11);
 
@@ -232,7 +232,7 @@ describe('a migrator', () => {
     revived.step({ type: 'suspect', atMs: 100, ref: ref('a') });
     revived.tokens(0, 10, 12, 150);
     expect(revived.of('kill').map(({ epoch }) => epoch)).toEqual([1]);
-    expect(revived.migrator.migrations).toBe(0);
+    expect(revived.migrator.migrations()).toBe(0);
     expect(revived.migrator.log.length).toBe(12);
   });
 
@@ -257,14 +257,14 @@ describe('a migrator', () => {
     moving.tokens(0, 10, 50, 150);
     moving.step({ type: 'warmed', atMs: 200, ref: ref('b') });
     expect(moving.of('dispatch')).toHaveLength(1);
-    expect(moving.migrator.end).toEqual({ kind: 'finished', reason: 'length', isLocal: true });
+    expect(moving.migrator.end()).toEqual({ kind: 'finished', reason: 'length', isLocal: true });
     expect(moving.of('outcome').map(({ outcome }) => outcome)).toEqual(['success']);
     const hedged = running({ hedgeBudget: () => true });
     hedged.tokens(0, 0, 10);
     hedged.migrator.frame(0, 0, 10, 2);
     hedged.step({ type: 'suspect', atMs: 100, ref: ref('a') });
     expect(hedged.of('dispatch')).toHaveLength(1);
-    expect(hedged.migrator.end).toEqual({ kind: 'finished', reason: 'stop', isLocal: true });
+    expect(hedged.migrator.end()).toEqual({ kind: 'finished', reason: 'stop', isLocal: true });
   });
 
   it('ends once on cancel, and nothing comes after', () => {
@@ -384,7 +384,7 @@ describe('whatever happens', () => {
         for (const action of list) {
           atMs += 10;
           expect(live.length).toBeLessThanOrEqual(2);
-          expect(migrator.attempts.length).toBe(live.length);
+          expect(migrator.attempts().length).toBe(live.length);
           const any = everyone[everyone.length - 1 - (action.who % everyone.length)];
           const one = live[action.who % Math.max(1, live.length)];
           if (action.do === 'token' && any !== undefined)
@@ -429,10 +429,10 @@ describe('whatever happens', () => {
         expect(ends).toBe(1);
         expect(emitted).toEqual(emitted.map((_token, seq) => truth(seq)));
         expect([...migrator.log.tokens()]).toEqual(emitted);
-        if (migrator.end?.kind === 'finished' && migrator.end.reason === 'length')
-          expect(emitted.length).toBe(LENGTH);
+        const end = migrator.end();
+        if (end?.kind === 'finished' && end.reason === 'length') expect(emitted.length).toBe(LENGTH);
         expect(live).toEqual([]);
-        expect(migrator.attempts).toEqual([]);
+        expect(migrator.attempts()).toEqual([]);
         for (const epoch of dispatched) expect(outcome.get(epoch)).toBe(1);
         expect(migrator.step({ type: 'tick', atMs: atMs + 1e6, random: 0 })).toEqual([]);
       }),

@@ -1,5 +1,6 @@
 /** The client of one request: reads to its end, and holds every byte against the answer of a run without faults. */
 import type { ClientEvent } from '../../lib/fleet/logical-request.js';
+import type { Mutable } from '../../lib/fleet/mutable.js';
 import type { RequestSpec } from './scenario.js';
 import { IN_TIME_MS } from './stats.js';
 import { type ToyAnswer, wholeAnswer } from './toy-engine.js';
@@ -18,17 +19,16 @@ export interface SimClient {
 
 export function createClient({ checks, kernel, stats }: World, spec: RequestSpec): SimClient {
   const answers: (ToyAnswer | undefined)[] = [];
-  const texts = Array.from({ length: spec.choices }, () => ({ text: '', tokens: 0, isEnded: false }));
-  let isOver = false;
+  const texts: { text: string; tokens: number; isEnded: boolean }[] = [];
+  while (texts.length < spec.choices) texts.push({ text: '', tokens: 0, isEnded: false });
   let hasLeft = false;
   const cameMs = kernel.nowMs;
-  let servedMs: number | null = null;
 
   const answer = (choice: number): ToyAnswer => (answers[choice] ??= wholeAnswer(spec, choice));
 
   function text(choice: number, piece: string, tokens: number): void {
     const got = texts[choice]!;
-    checks.check(3, !isOver && !got.isEnded, () => `${spec.id}: text after the end`);
+    checks.check(3, !client.isOver && !got.isEnded, () => `${spec.id}: text after the end`);
     const right = answer(choice).text;
     checks.check(
       2,
@@ -42,7 +42,7 @@ export function createClient({ checks, kernel, stats }: World, spec: RequestSpec
 
   function choiceEnd(choice: number, reason: string): void {
     const got = texts[choice]!;
-    checks.check(3, !isOver && !got.isEnded, () => `${spec.id}/${choice}: ends twice`);
+    checks.check(3, !client.isOver && !got.isEnded, () => `${spec.id}/${choice}: ends twice`);
     got.isEnded = true;
     if (reason === 'cancelled') {
       checks.check(3, hasLeft, () => `${spec.id}: cancelled by nobody`);
@@ -58,20 +58,16 @@ export function createClient({ checks, kernel, stats }: World, spec: RequestSpec
     checks.check(2, (reason === 'stop') === isStop, () => `${spec.id}/${choice}: ends by ${reason}`);
   }
 
-  return {
+  const client: Mutable<SimClient> = {
     answer,
-    get isOver() {
-      return isOver;
-    },
-    get servedMs() {
-      return servedMs;
-    },
+    isOver: false,
+    servedMs: null,
     leave() {
       hasLeft = true;
     },
     refuse() {
-      checks.check(3, !isOver, () => `${spec.id}: refused after its end`);
-      isOver = true;
+      checks.check(3, !client.isOver, () => `${spec.id}: refused after its end`);
+      client.isOver = true;
     },
     receive(event) {
       switch (event.type) {
@@ -83,17 +79,17 @@ export function createClient({ checks, kernel, stats }: World, spec: RequestSpec
           return;
         case 'end':
         case 'error': {
-          checks.check(3, !isOver, () => `${spec.id}: ends twice`);
+          checks.check(3, !client.isOver, () => `${spec.id}: ends twice`);
           if (event.type === 'end')
             checks.check(
               3,
               texts.every(({ isEnded }) => isEnded),
               () => `${spec.id}: ends before its choices`,
             );
-          isOver = true;
+          client.isOver = true;
           if (event.type === 'end' && !hasLeft) {
-            servedMs = kernel.nowMs;
-            if (servedMs - cameMs <= IN_TIME_MS) stats.inTime += 1;
+            client.servedMs = kernel.nowMs;
+            if (client.servedMs - cameMs <= IN_TIME_MS) stats.inTime += 1;
           }
           const { promptTokens, completionTokens } = event.usage;
           checks.check(
@@ -117,4 +113,5 @@ export function createClient({ checks, kernel, stats }: World, spec: RequestSpec
       }
     },
   };
+  return client;
 }

@@ -1,4 +1,6 @@
 /** The engine of a worker: continuous batching with chunked prefill, KV blocks reserved at admission, one token a step. */
+
+import type { Mutable } from '../../lib/fleet/mutable.js';
 import type { Outcome } from '../../lib/fleet/types.js';
 import type { Actor } from './kernel.js';
 import type { Lane } from './network.js';
@@ -84,37 +86,37 @@ export function createEngine(
   { checks }: World,
   actor: Actor,
   spec: WorkerSpec,
-  faults: EngineFaults,
+  /** They strike the machine and not a life of its process. */
+  faults: () => EngineFaults,
   hooks: EngineHooks,
 ): Engine {
   let running: Job[] = [];
   let waiting: Job[] = [];
-  let steps = 0;
-  let scheduledTokens = 0;
-  let kvUsed = 0;
   let isStepping = false;
   let isStuck = false;
   let toldMs = Number.NEGATIVE_INFINITY;
 
   function reserve(blocks: number): void {
-    kvUsed += blocks;
+    engine.kvUsed += blocks;
+    const { kvUsed } = engine;
     checks.check(8, kvUsed >= 0 && kvUsed <= spec.kvBlocks, () => `${spec.name}: ${kvUsed} KV blocks`);
   }
 
   function admit(): void {
     while (waiting.length > 0 && running.length < spec.maxRunning) {
       const next = waiting[0]!;
-      if (kvUsed + next.blocks > spec.kvBlocks) return;
+      if (engine.kvUsed + next.blocks > spec.kvBlocks) return;
       waiting.shift();
       reserve(next.blocks);
       next.isBegun = true;
       running.push(next);
+      engine.waiting = waiting.length;
     }
   }
 
   function beginStep(): void {
     if (isStepping || running.length + waiting.length === 0) return;
-    if (faults.isHung) {
+    if (faults().isHung) {
       isStuck = true;
       return;
     }
@@ -130,19 +132,19 @@ export function createEngine(
         return;
       }
     }
-    scheduledTokens += prefill + running.length;
+    engine.scheduledTokens += prefill + running.length;
     isStepping = true;
     const decodeMs = spec.stepMs * (1 + running.length / 32);
-    actor.after((decodeMs + prefill / spec.prefillTokensPerMs) * faults.slowness, endStep);
+    actor.after((decodeMs + prefill / spec.prefillTokensPerMs) * faults().slowness, endStep);
   }
 
   function endStep(): void {
-    if (faults.isHung) {
+    if (faults().isHung) {
       isStuck = true;
       return;
     }
     isStepping = false;
-    steps += 1;
+    engine.steps += 1;
     for (const job of running.slice()) {
       if (job.isCancelled) end(job);
       else if (job.prefillLeft > 0) job.lane.send(() => job.handler.progress());
@@ -164,7 +166,7 @@ export function createEngine(
   function advance(job: Job): void {
     const { submit, handler, lane } = job;
     const { request, promptEnd } = submit;
-    const { failsWith } = faults;
+    const { failsWith, losesFinish } = faults();
     if (failsWith !== null) {
       end(job);
       lane.send(() => handler.failed(failsWith));
@@ -187,7 +189,7 @@ export function createEngine(
     if (!isEnd && job.length < request.maxTokens) return;
     end(job);
     const { length } = job;
-    if (faults.losesFinish) lane.send(() => handler.failed('truncated'));
+    if (losesFinish) lane.send(() => handler.failed('truncated'));
     else lane.send(() => handler.finish(isEnd ? 'stop' : 'length', length));
   }
 
@@ -195,6 +197,7 @@ export function createEngine(
     if (job.isBegun) reserve(-job.blocks);
     running = running.filter((other) => other !== job);
     waiting = waiting.filter((other) => other !== job);
+    count();
     hooks.onEnd(job);
   }
 
@@ -205,26 +208,22 @@ export function createEngine(
       sum += blocks;
       if (isCancelled) checks.check(5, false, () => `${submit.request.id} still runs at ${spec.name}`);
     }
+    const { kvUsed } = engine;
     if (sum !== kvUsed || kvUsed > spec.kvBlocks)
       checks.check(8, false, () => `${spec.name}: ${kvUsed} blocks reserved, ${sum} in use`);
   }
 
-  return {
-    get active() {
-      return running.length + waiting.length;
-    },
-    get waiting() {
-      return waiting.length;
-    },
-    get kvUsed() {
-      return kvUsed;
-    },
-    get steps() {
-      return steps;
-    },
-    get scheduledTokens() {
-      return scheduledTokens;
-    },
+  function count(): void {
+    engine.active = running.length + waiting.length;
+    engine.waiting = waiting.length;
+  }
+
+  const engine: Mutable<Engine> = {
+    active: 0,
+    waiting: 0,
+    kvUsed: 0,
+    steps: 0,
+    scheduledTokens: 0,
     load() {
       let prefillTokens = 0;
       let decodeTokens = 0;
@@ -237,6 +236,7 @@ export function createEngine(
     },
     submit(job) {
       waiting.push(job);
+      count();
       if (!isStuck) beginStep();
     },
     cancel(job) {
@@ -251,4 +251,5 @@ export function createEngine(
     },
     jobs: () => [...running, ...waiting],
   };
+  return engine;
 }

@@ -6,7 +6,7 @@ import type { RequestSpec } from './scenario.js';
 import type { World } from './world.js';
 
 export interface Goodput {
-  readonly isBack: boolean;
+  isBack(): boolean;
   /**
    * Once in a while after the faults have stopped.
    * @param mayBeBusy without admission nothing bounds what has piled up, and a slow worker may be at it for longer than that
@@ -40,9 +40,7 @@ export function createGoodput({ checks, kernel }: World, frontends: readonly Fro
   }
 
   return {
-    get isBack() {
-      return isBack;
-    },
+    isBack: () => isBack,
     look(lateMs, mayBeBusy) {
       if (isBack || kernel.nowMs < beganMs + ROUND * GAP_MS) return;
       const served = round.filter(

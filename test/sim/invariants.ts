@@ -52,23 +52,18 @@ export interface Checks {
 
 /** Keeps the first violation, which usually brings others after it. */
 export function createChecks(nowMs: () => number, onViolation: () => void): Checks {
-  let violation: Violation | null = null;
-  let made = 0;
-  return {
-    get violation() {
-      return violation;
+  const checks = {
+    violation: null as Violation | null,
+    made: 0,
+    passed(count: number) {
+      checks.made += count;
     },
-    get made() {
-      return made;
-    },
-    passed(count) {
-      made += count;
-    },
-    check(invariant, holds, detail) {
-      made += 1;
-      if (holds || violation !== null) return;
-      violation = { invariant, name: INVARIANTS[invariant], detail: detail(), atMs: nowMs() };
+    check(invariant: InvariantNumber, holds: boolean, detail: () => string) {
+      checks.made += 1;
+      if (holds || checks.violation !== null) return;
+      checks.violation = { invariant, name: INVARIANTS[invariant], detail: detail(), atMs: nowMs() };
       onViolation();
     },
   };
+  return checks;
 }

@@ -2,6 +2,8 @@
  * Virtual time: one binary heap of (time, sequence). Whatever happens in a simulated fleet is a call that comes off this heap,
  * so that one seed gives one order of events.
  */
+import type { Mutable } from '../../lib/fleet/mutable.js';
+
 export interface Kernel {
   readonly nowMs: number;
   /** Calls made so far. */
@@ -51,11 +53,8 @@ export function createKernel(): Kernel {
   const times: number[] = [];
   const sequences: number[] = [];
   const calls: (() => void)[] = [];
-  let nowMs = 0;
   let sequence = 0;
-  let events = 0;
   let isStopped = false;
-  let hash = 0x811c9dc5;
   const bits = new Int32Array(new Float64Array(1).buffer);
   const time = new Float64Array(bits.buffer);
 
@@ -78,7 +77,7 @@ export function createKernel(): Kernel {
 
   function at(atMs: number, call: () => void): void {
     let i = times.length;
-    times.push(Math.max(atMs, nowMs));
+    times.push(Math.max(atMs, kernel.nowMs));
     sequences.push(sequence++);
     calls.push(call);
     while (i > 0) {
@@ -109,88 +108,72 @@ export function createKernel(): Kernel {
   }
 
   function spawn(name: string, { offsetMs, rate }: Clock = TRUE_CLOCK): Actor {
-    let life = 1;
-    let isUp = true;
-    let isPaused = false;
-    let pauses = 0;
     let backlog: (() => void)[] = [];
 
     const receive = (atMs: number, call: () => void): void => {
-      const ofLife = life;
+      const ofLife = actor.life;
       at(atMs, () => {
-        if (!isUp || life !== ofLife) return;
-        if (isPaused) backlog.push(call);
+        if (!actor.isUp || actor.life !== ofLife) return;
+        if (actor.isPaused) backlog.push(call);
         else call();
       });
     };
 
-    return {
+    const actor: Mutable<Actor> = {
       name,
-      get life() {
-        return life;
-      },
-      get isUp() {
-        return isUp;
-      },
-      get isPaused() {
-        return isPaused;
-      },
-      get pauses() {
-        return pauses;
-      },
-      now: () => offsetMs + nowMs * rate,
+      life: 1,
+      isUp: true,
+      isPaused: false,
+      pauses: 0,
+      now: () => offsetMs + kernel.nowMs * rate,
       toVirtual: (localMs) => (localMs - offsetMs) / rate,
-      after: (ms, call) => receive(nowMs + ms / rate, call),
+      after: (ms, call) => receive(kernel.nowMs + ms / rate, call),
       receive,
       pause() {
-        isPaused = true;
-        pauses += 1;
+        actor.isPaused = true;
+        actor.pauses += 1;
       },
       resume() {
-        isPaused = false;
+        actor.isPaused = false;
         const waiting = backlog;
         backlog = [];
         // Each one an event of its own, in the order of arrival.
-        for (const call of waiting) receive(nowMs, call);
+        for (const call of waiting) receive(kernel.nowMs, call);
       },
       die() {
-        isUp = false;
-        isPaused = false;
-        life += 1;
+        actor.isUp = false;
+        actor.isPaused = false;
+        actor.life += 1;
         backlog = [];
       },
       revive() {
-        isUp = true;
+        actor.isUp = true;
       },
     };
+    return actor;
   }
 
-  return {
-    get nowMs() {
-      return nowMs;
-    },
-    get events() {
-      return events;
-    },
-    get hash() {
-      return hash >>> 0;
-    },
+  const kernel: Mutable<Kernel> = {
+    nowMs: 0,
+    events: 0,
+    hash: 0x811c9dc5,
     at,
     spawn,
     run(untilMs, afterEach) {
       while (!isStopped && times.length > 0 && times[0]! <= untilMs) {
-        nowMs = times[0]!;
+        kernel.nowMs = times[0]!;
         const call = pop();
-        events += 1;
-        time[0] = nowMs;
-        hash = Math.imul(hash ^ bits[0]!, 0x01000193) ^ bits[1]!;
+        kernel.events += 1;
+        time[0] = kernel.nowMs;
+        kernel.hash = (Math.imul(kernel.hash ^ bits[0]!, 0x01000193) ^ bits[1]!) >>> 0;
         call();
         afterEach();
       }
-      if (!isStopped && nowMs < untilMs && Number.isFinite(untilMs)) nowMs = untilMs;
+      if (!isStopped && kernel.nowMs < untilMs && Number.isFinite(untilMs)) kernel.nowMs = untilMs;
     },
     stop() {
       isStopped = true;
     },
   };
+  return kernel;
 }

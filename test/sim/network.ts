@@ -21,7 +21,7 @@ export interface Network {
   /** A message on its own that may be lost, as on an event bus. */
   publish(from: Actor, to: Actor, call: () => void): void;
   /** Whether a message may be lost now. */
-  readonly isLossy: boolean;
+  isLossy(): boolean;
   close(from: string, to: string): void;
   open(from: string, to: string): void;
 }
@@ -72,9 +72,7 @@ export function createNetwork(kernel: Kernel, random: Prng, options: NetworkOpti
       if (network.busLoss > 0 && random.chance(network.busLoss)) return;
       to.receive(kernel.nowMs + delayMs(), call);
     },
-    get isLossy() {
-      return weather.loss > 0 || closed.size > 0;
-    },
+    isLossy: () => weather.loss > 0 || closed.size > 0,
     close(from, to) {
       const key = keyOf(from, to);
       closed.set(key, (closed.get(key) ?? 0) + 1);

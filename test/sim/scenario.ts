@@ -204,8 +204,11 @@ function makeRequest(
   traits: Traits,
   standing: Standing,
 ): RequestSpec {
+  const { tenant, priority, firstTokenMs } = standing;
   return {
-    ...standing,
+    tenant,
+    priority,
+    firstTokenMs,
     id: `r${index}`,
     atMs: random.between(300, activeMs),
     frontend: random.int(0, frontends - 1),

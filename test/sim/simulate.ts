@@ -60,7 +60,7 @@ export function simulate(scenario: Scenario, machines: Partial<Machines> = {}): 
     poisoned(worker, { request }, isAbandoned) {
       // What a frozen worker still had in its socket when it woke up, nobody could take back; and whose last sign is lost
       // looks silent, not dead.
-      if (!isAbandoned && !network.isLossy) killed(request, worker.name);
+      if (!isAbandoned && !network.isLossy()) killed(request, worker.name);
       worker.die(false);
       kernel.at(kernel.nowMs + 500, () => worker.revive());
     },
@@ -114,7 +114,7 @@ export function simulate(scenario: Scenario, machines: Partial<Machines> = {}): 
       if (late < 1000) continue;
       const bad = frontends.flatMap((frontend) => frontend.unsettled());
       goodput.look(late - HEAL_MS, scenario.admission === null && bad.length > 0);
-      if (bad.length === 0 && goodput.isBack) return;
+      if (bad.length === 0 && goodput.isBack()) return;
       if (bad.length > 0 && late > SETTLE_LIMIT_MS) {
         const number = Number.parseInt(bad[0]!, 10) as 22;
         checks.check(number, false, () => `${late} ms after the last fault: ${bad.join('; ')}`);

@@ -12,6 +12,9 @@ interface Task {
   readonly set: MachineSet;
 }
 
+/** A scenario leaves nothing behind: with a nursery that holds several, little is alive when it is collected. */
+const NURSERY = { maxYoungGenerationSizeMb: 192 };
+
 /** Seeds that a thread takes at a time. */
 const CHUNK = 50;
 
@@ -35,7 +38,7 @@ export async function runThreads(
   const entry = new URL(import.meta.url);
   await Promise.all(
     Array.from({ length: threads }, async () => {
-      const worker = new Worker(entry, { workerData: 'sim' });
+      const worker = new Worker(entry, { workerData: 'sim', resourceLimits: NURSERY });
       try {
         while (next < until && !isEnough(sum)) {
           const task: Task = { from: next, until: Math.min(next + chunk, until), profile, set };

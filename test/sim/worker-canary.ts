@@ -8,7 +8,6 @@ import type { RequestSpec } from './scenario.js';
 import type { World } from './world.js';
 
 export interface CanaryRunner {
-  readonly isFailed: boolean;
   start(): void;
   traffic(): void;
 }
@@ -39,7 +38,6 @@ export function createCanaryRunner(
 ): CanaryRunner {
   const { checks, machines, random, stats } = world;
   let state = initialCanary(POLICY, actor.now());
-  let isFailed = false;
   /** Whether each of the last conclusive test requests really failed. */
   let truth: boolean[] = [];
 
@@ -49,8 +47,7 @@ export function createCanaryRunner(
     for (const effect of next.effects) {
       if (effect.type === 'send') send(effect.id, effect.timeoutMs);
       else {
-        isFailed = effect.report.status === 'failed';
-        if (!isFailed) continue;
+        if (effect.report.status !== 'failed') continue;
         stats.unready += 1;
         const failures = truth.filter((each) => each).length;
         checks.check(
@@ -128,9 +125,6 @@ export function createCanaryRunner(
   }
 
   return {
-    get isFailed() {
-      return isFailed;
-    },
     start: () => actor.after(random.between(0, TICK_MS), tick),
     traffic() {
       truth = [];

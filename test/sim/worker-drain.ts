@@ -1,10 +1,11 @@
 /** Carries out the drain of one life of a worker, and checks that it keeps its promises. */
+
+import type { Mutable } from '../../lib/fleet/mutable.js';
 import { type DrainEvent, drainWakeAtMs, initialDrain } from '../../lib/lifecycle/drain-machine.js';
 import type { Actor } from './kernel.js';
 import type { World } from './world.js';
 
 export interface DrainRunner {
-  readonly isUnready: boolean;
   readonly isRefusing: boolean;
   begin(): void;
   /** Requests in flight have changed. */
@@ -29,7 +30,6 @@ export function createDrainRunner(world: World, actor: Actor, ports: DrainPorts)
   let timerMs = Number.POSITIVE_INFINITY;
   let begunMs = 0;
   let unreadyMs = Number.POSITIVE_INFINITY;
-  let isRefusing = false;
   let idleSinceMs: number | null = null;
   let wasCut = false;
   let pausesBefore = 0;
@@ -47,7 +47,7 @@ export function createDrainRunner(world: World, actor: Actor, ports: DrainPorts)
           });
           break;
         case 'refuse':
-          isRefusing = true;
+          runner.isRefusing = true;
           checks.check(9, unreadyMs <= kernel.nowMs, () => `${actor.name} refuses before its probes say so`);
           break;
         case 'cut':
@@ -97,13 +97,8 @@ export function createDrainRunner(world: World, actor: Actor, ports: DrainPorts)
     else idleSinceMs ??= actor.now();
   }
 
-  return {
-    get isUnready() {
-      return unreadyMs <= kernel.nowMs;
-    },
-    get isRefusing() {
-      return isRefusing;
-    },
+  const runner: Mutable<DrainRunner> = {
+    isRefusing: false,
     begin() {
       begunMs = actor.now();
       pausesBefore = actor.pauses;
@@ -129,4 +124,5 @@ export function createDrainRunner(world: World, actor: Actor, ports: DrainPorts)
       step({ type: 'active', atMs: actor.now(), count: ports.active() });
     },
   };
+  return runner;
 }

@@ -1,5 +1,6 @@
 /** A worker process: an engine, beacons, a lease, a canary and a drain. It can die, freeze and come back. */
 
+import type { Mutable } from '../../lib/fleet/mutable.js';
 import type { Outcome, WorkerRef } from '../../lib/fleet/types.js';
 import type { Beacon } from '../../lib/fleet/worker-health.js';
 import {
@@ -31,7 +32,7 @@ export interface SimWorker extends EngineFaults {
   readonly actor: Actor;
   readonly ref: WorkerRef;
   /** Nothing is wrong with it now, and it takes requests. */
-  readonly isWell: boolean;
+  isWell(): boolean;
   isOverloaded: boolean;
   start(): void;
   connect(from: Actor, handler: AttemptHandler): Connection;
@@ -74,7 +75,7 @@ export function createWorker(world: World, spec: WorkerSpec, index: number): Sim
     lives += 1;
     const ref = { worker: spec.name, incarnation: `${lives}` };
     const open: Life['open'] = new Map();
-    const engine = createEngine(world, actor, spec, faults(), {
+    const engine = createEngine(world, actor, spec, () => worker, {
       onStep: () => registration.progress(),
       onEnd(job) {
         if (open.delete(job) && !job.isCancelled) canary.traffic();
@@ -111,34 +112,19 @@ export function createWorker(world: World, spec: WorkerSpec, index: number): Sim
     return made;
   }
 
-  /** Faults strike the machine and not a life of its process. */
-  function faults(): EngineFaults {
-    return {
-      get slowness() {
-        return worker.slowness;
-      },
-      get isHung() {
-        return worker.isHung;
-      },
-      get failsWith() {
-        return worker.failsWith;
-      },
-      get losesFinish() {
-        return worker.losesFinish;
-      },
-    };
-  }
-
   function start(): void {
     const { ref, engine, registration, canary } = life;
     function beacon(): void {
+      const { prefillTokens, activeTokens, queued } = engine.load();
       world.publishBeacon(actor, {
         ref,
         engineStep: engine.steps,
         running: engine.active,
         scheduledTokens: engine.scheduledTokens,
         expectedStepMs: 0,
-        ...engine.load(),
+        prefillTokens,
+        activeTokens,
+        queued,
         kvBlocksUsed: engine.kvUsed,
         kvBlocksTotal: spec.kvBlocks,
         maxBatchedTokens: PREFILL_CHUNK,
@@ -166,16 +152,13 @@ export function createWorker(world: World, spec: WorkerSpec, index: number): Sim
     }
   }
 
-  const worker: SimWorker = {
+  const worker: Mutable<SimWorker> = {
     name: spec.name,
     spec,
     actor,
-    get ref() {
-      return life.ref;
-    },
-    get isWell() {
-      return actor.isUp && !actor.isPaused && !life.isDraining && !worker.isHung && worker.failsWith === null;
-    },
+    ref: life.ref,
+    isWell: () =>
+      actor.isUp && !actor.isPaused && !life.isDraining && !worker.isHung && worker.failsWith === null,
     slowness: 1,
     isHung: false,
     isOverloaded: false,
@@ -235,6 +218,7 @@ export function createWorker(world: World, spec: WorkerSpec, index: number): Sim
       if (actor.isUp) return;
       actor.revive();
       life = begin();
+      worker.ref = life.ref;
       start();
     },
     drain() {

@@ -133,8 +133,19 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
     const prefillTokens = Math.max(0, promptTokens - arrival.cachedTokens);
     const tokens = prefillTokens + arrival.expectedTokens;
     const untilMs = Math.min(deadlineMs, atMs + (classes[level]?.queueTimeoutMs ?? 0));
-    const sizes = { promptTokens, prefillTokens, tokens, bytes };
-    return { id, tenant, level, ...sizes, sinceMs: atMs, untilMs, deadlineMs, random };
+    return {
+      id,
+      tenant,
+      level,
+      promptTokens,
+      prefillTokens,
+      tokens,
+      bytes,
+      sinceMs: atMs,
+      untilMs,
+      deadlineMs,
+      random,
+    };
   }
 
   function refusal(waiting: Waiting, room: PoolRoom): RejectReason | null {

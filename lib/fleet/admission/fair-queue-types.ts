@@ -30,7 +30,7 @@ export interface FairQueue {
   /** Tokens of all that wait. */
   readonly tokens: number;
   /** Tenants that are remembered. */
-  readonly tenants: number;
+  tenants(): number;
   has(id: number): boolean;
   lengthOf(level: number): number;
   /** In the order of `sinceMs`. */

@@ -3,7 +3,7 @@
  * tenant first come first served, and last come first served while the pool is overloaded, since the oldest are the ones
  * that will be too late. Every change costs O(log n). See docs/fleet/admission.md.
  */
-
+import type { Mutable } from '../mutable.js';
 import type { FairQueue, Waiting } from './fair-queue-types.js';
 import { createHeap, type Heap, type HeapNode } from './heap.js';
 import { createList, type List, type ListNode } from './list.js';
@@ -58,8 +58,6 @@ export function createFairQueue(classes: number): FairQueue {
   );
   const byId = new Map<number, Entry>();
   const expiries = createHeap<Entry>();
-  let bytes = 0;
-  let tokens = 0;
   let lastServed: Tenant | null = null;
 
   const levelAt = (level: number): Level => levels[level] as Level;
@@ -100,8 +98,9 @@ export function createFairQueue(classes: number): FairQueue {
     const level = levelAt(waiting.level);
     byId.delete(id);
     expiries.remove(entry);
-    bytes -= waiting.bytes;
-    tokens -= waiting.tokens;
+    queue.length = byId.size;
+    queue.bytes -= waiting.bytes;
+    queue.tokens -= waiting.tokens;
     add(level.sum, waiting, -1);
     add(lane.sum, waiting, -1);
     if (inLane !== null) lane.entries.remove(inLane);
@@ -114,19 +113,11 @@ export function createFairQueue(classes: number): FairQueue {
     return entry;
   }
 
-  return {
-    get length() {
-      return byId.size;
-    },
-    get bytes() {
-      return bytes;
-    },
-    get tokens() {
-      return tokens;
-    },
-    get tenants() {
-      return tenants.size;
-    },
+  const queue: Mutable<FairQueue> = {
+    length: 0,
+    bytes: 0,
+    tokens: 0,
+    tenants: tenants.size,
     has: (id) => byId.has(id),
     lengthOf: (level) => levels[level]?.sum.length ?? 0,
     push(waiting) {
@@ -140,16 +131,17 @@ export function createFairQueue(classes: number): FairQueue {
       entry.inLevel = level.entries.push(entry);
       expiries.push(entry);
       byId.set(waiting.id, entry);
-      bytes += waiting.bytes;
-      tokens += waiting.tokens;
+      queue.length = byId.size;
+      queue.bytes += waiting.bytes;
+      queue.tokens += waiting.tokens;
       add(level.sum, waiting, 1);
       add(lane.sum, waiting, 1);
     },
     peek(level, newestFirst) {
       const entries = leastServed(levelAt(level))?.entries;
-      return (newestFirst ? entries?.last : entries?.first)?.waiting ?? null;
+      return (newestFirst ? entries?.last() : entries?.first())?.waiting ?? null;
     },
-    oldest: (level) => levels[level]?.entries.first?.waiting ?? null,
+    oldest: (level) => levels[level]?.entries.first()?.waiting ?? null,
     nextToExpire: () => expiries.first()?.waiting ?? null,
     ahead(tenant, own, newestFirst) {
       let prefillTokens = 0;
@@ -162,8 +154,8 @@ export function createFairQueue(classes: number): FairQueue {
       const lane = byTenant.get(tenant)?.sum;
       if (newestFirst || lane === undefined) return { prefillTokens, tokens: all };
       return {
-        prefillTokens: prefillTokens + Math.min(sum.prefillTokens, lane.prefillTokens * lanes.size),
-        tokens: all + Math.min(sum.tokens, lane.tokens * lanes.size),
+        prefillTokens: prefillTokens + Math.min(sum.prefillTokens, lane.prefillTokens * lanes.size()),
+        tokens: all + Math.min(sum.tokens, lane.tokens * lanes.size()),
       };
     },
     remove(id) {
@@ -193,4 +185,5 @@ export function createFairQueue(classes: number): FairQueue {
     },
     counter: (name) => tenants.get(name)?.counter ?? 0,
   };
+  return queue;
 }

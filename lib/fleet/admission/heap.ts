@@ -7,7 +7,7 @@ export interface HeapNode {
 
 /** A binary heap, least key first; every change costs O(log n). */
 export interface Heap<T extends HeapNode> {
-  readonly size: number;
+  size(): number;
   first(): T | null;
   push(node: T): void;
   remove(node: T): void;
@@ -55,9 +55,7 @@ export function createHeap<T extends HeapNode>(): Heap<T> {
   }
 
   return {
-    get size() {
-      return nodes.length;
-    },
+    size: () => nodes.length,
     first: () => nodes[0] ?? null,
     push(node) {
       node.index = nodes.length;

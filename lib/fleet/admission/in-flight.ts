@@ -1,4 +1,5 @@
 /** What has been admitted and has not ended: the permits, and the gauges, which are nothing but their sums. */
+import type { Mutable } from '../mutable.js';
 import type { Waiting } from './fair-queue.js';
 
 export interface InFlight {
@@ -29,37 +30,30 @@ interface Permit {
 export function createInFlight(classes: number): InFlight {
   const permits = new Map<number, Permit>();
   const byLevel = Array.from({ length: classes }, () => 0);
-  let tokens = 0;
-  let prefillTokens = 0;
 
   function take(permit: Permit, change: number): void {
     permit.tokens += change;
-    tokens += change;
+    inFlight.tokens += change;
     byLevel[permit.level] = (byLevel[permit.level] ?? 0) + change;
   }
 
-  return {
-    get count() {
-      return permits.size;
-    },
-    get tokens() {
-      return tokens;
-    },
-    get prefillTokens() {
-      return prefillTokens;
-    },
+  const inFlight: Mutable<InFlight> = {
+    count: 0,
+    tokens: 0,
+    prefillTokens: 0,
     tokensOf: (level) => byLevel[level] ?? 0,
     add(waiting) {
       const { id, tenant, level, prefillTokens: prefill } = waiting;
       const permit: Permit = { tenant, level, tokens: 0, expected: waiting.tokens - prefill, prefill };
       permits.set(id, permit);
-      prefillTokens += prefill;
+      inFlight.count = permits.size;
+      inFlight.prefillTokens += prefill;
       take(permit, waiting.tokens);
     },
     progress(id, generated) {
       const permit = permits.get(id);
       if (permit === undefined) return null;
-      prefillTokens -= permit.prefill;
+      inFlight.prefillTokens -= permit.prefill;
       permit.prefill = 0;
       permit.expected -= generated;
       if (permit.expected < 0) {
@@ -72,9 +66,11 @@ export function createInFlight(classes: number): InFlight {
       const permit = permits.get(id);
       if (permit === undefined) return null;
       permits.delete(id);
-      prefillTokens -= permit.prefill;
+      inFlight.count = permits.size;
+      inFlight.prefillTokens -= permit.prefill;
       take(permit, -permit.tokens);
       return permit.tenant;
     },
   };
+  return inFlight;
 }

@@ -1,4 +1,5 @@
 /** Tokens that may be in flight: a fixed number, or one that follows once a second how long requests wait in their workers. */
+import type { Mutable } from '../mutable.js';
 import { type AdaptiveLimitOptions, initialLimit, stepLimit } from './adaptive-limit.js';
 
 export interface Limiter {
@@ -15,25 +16,19 @@ const SECOND_MS = 1000;
 
 /** @param given fixed tokens, or how to adapt */
 export function createLimiter(given: number | AdaptiveLimitOptions): Limiter {
-  const fixed = typeof given === 'number' ? given : 0;
   let limit = typeof given === 'number' ? null : initialLimit(given);
-  let nextStepMs = Number.POSITIVE_INFINITY;
   let waits: number[] = [];
-  return {
-    get tokens() {
-      return limit?.tokens ?? fixed;
-    },
+  const limiter: Mutable<Limiter> = {
+    tokens: typeof given === 'number' ? given : initialLimit(given).tokens,
     isAdaptive: limit !== null,
-    get nextStepMs() {
-      return nextStepMs;
-    },
+    nextStepMs: Number.POSITIVE_INFINITY,
     waited(waitMs) {
       if (limit !== null) waits.push(waitMs);
     },
     adapt(atMs, inFlightTokens, interTokenMs) {
-      const isFirst = nextStepMs === Number.POSITIVE_INFINITY;
-      if (!isFirst && atMs < nextStepMs) return;
-      nextStepMs = atMs + SECOND_MS;
+      const isFirst = limiter.nextStepMs === Number.POSITIVE_INFINITY;
+      if (!isFirst && atMs < limiter.nextStepMs) return;
+      limiter.nextStepMs = atMs + SECOND_MS;
       if (limit === null || isFirst) return;
       waits.sort((a, b) => a - b);
       limit = stepLimit(limit, {
@@ -41,7 +36,9 @@ export function createLimiter(given: number | AdaptiveLimitOptions): Limiter {
         interTokenMs: interTokenMs ?? Number.NaN,
         inFlightTokens,
       });
+      limiter.tokens = limit.tokens;
       waits = [];
     },
   };
+  return limiter;
 }

@@ -6,8 +6,8 @@ export interface ListNode<T> {
 }
 
 export interface List<T> {
-  readonly first: T | null;
-  readonly last: T | null;
+  first(): T | null;
+  last(): T | null;
   push(value: T): ListNode<T>;
   /** Once for each node. */
   remove(node: ListNode<T>): void;
@@ -17,12 +17,8 @@ export function createList<T>(): List<T> {
   let head: ListNode<T> | null = null;
   let tail: ListNode<T> | null = null;
   return {
-    get first() {
-      return head?.value ?? null;
-    },
-    get last() {
-      return tail?.value ?? null;
-    },
+    first: () => head?.value ?? null,
+    last: () => tail?.value ?? null,
     push(value) {
       const node: ListNode<T> = { value, before: tail, after: null };
       if (tail === null) head = node;

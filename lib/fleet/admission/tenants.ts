@@ -13,7 +13,7 @@ export interface Tenant extends HeapNode {
 
 export interface Tenants {
   /** How many are remembered. */
-  readonly size: number;
+  size(): number;
   get(name: string): Tenant | null;
   /** The tenant, which has something here from now on. */
   enter(name: string): Tenant;
@@ -35,9 +35,7 @@ export function createTenants(): Tenants {
   }
 
   return {
-    get size() {
-      return byName.size;
-    },
+    size: () => byName.size,
     get: (name) => byName.get(name) ?? null,
     enter(name) {
       const known = byName.get(name);
@@ -55,7 +53,7 @@ export function createTenants(): Tenants {
         atRest.push(tenant);
       }
       for (let least = atRest.first(); least !== null; least = atRest.first()) {
-        if (least.key > floor && atRest.size <= MAX_AT_REST) return;
+        if (least.key > floor && atRest.size() <= MAX_AT_REST) return;
         forget(least);
       }
     },

@@ -63,7 +63,7 @@ describe('the fair queue', () => {
       queue.admit(waiting.id);
       queue.release(waiting.tenant);
     }
-    expect(queue.tenants).toBeLessThan(3);
+    expect(queue.tenants()).toBeLessThan(3);
   });
 
   it('counts of what is ahead of a tenant its fair share', () => {

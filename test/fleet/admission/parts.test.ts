@@ -123,7 +123,7 @@ describe('the heap and the list', () => {
             nodes[index]!.key = key;
             heap.update(nodes[index]!);
           }
-          expect(heap.size).toBe(nodes.length);
+          expect(heap.size()).toBe(nodes.length);
           expect(heap.first()?.key ?? null).toBe(
             nodes.length === 0 ? null : Math.min(...nodes.map((node) => node.key)),
           );
@@ -136,10 +136,10 @@ describe('the heap and the list', () => {
     const list = createList<number>();
     const nodes = [1, 2, 3].map((value) => list.push(value));
     list.remove(nodes[1]!);
-    expect([list.first, list.last]).toEqual([1, 3]);
+    expect([list.first(), list.last()]).toEqual([1, 3]);
     list.remove(nodes[0]!);
-    expect([list.first, list.last]).toEqual([3, 3]);
+    expect([list.first(), list.last()]).toEqual([3, 3]);
     list.remove(nodes[2]!);
-    expect([list.first, list.last]).toEqual([null, null]);
+    expect([list.first(), list.last()]).toEqual([null, null]);
   });
 });

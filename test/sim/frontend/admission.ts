@@ -19,8 +19,8 @@ export interface Entry {
 }
 
 export interface Admission {
-  readonly queued: number;
-  readonly inFlight: number;
+  queued(): number;
+  inFlight(): number;
   enter(spec: RequestSpec, on: { admit(entry: Entry): void; reject(reason: string): void }): Entry;
   /** @param isServing false: it takes nothing now and counts for no room */
   report(message: BeaconMessage, isServing: boolean): void;
@@ -55,6 +55,7 @@ export function createAdmission(core: Core): Admission {
   });
 
   function perform(effects: readonly PoolAdmissionEffect[], atMs: number): void {
+    checks.changed();
     if (effects.length > 0) {
       depth += 1;
       checks.step();
@@ -139,12 +140,8 @@ export function createAdmission(core: Core): Admission {
   }
 
   return {
-    get queued() {
-      return admission.queued;
-    },
-    get inFlight() {
-      return admission.inFlight;
-    },
+    queued: () => admission.queued,
+    inFlight: () => admission.inFlight,
     enter,
     report(message, isServing) {
       const { ref, kvBlocksUsed, kvBlocksTotal, prefillTokens, maxBatchedTokens, queued } = message;

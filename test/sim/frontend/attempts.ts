@@ -2,6 +2,7 @@
 import type { RequestOutput } from '../../../lib/fleet/logical-request.js';
 import { outcomeClass } from '../../../lib/fleet/migratable.js';
 import type { MigrationEffect, MigrationEvent } from '../../../lib/fleet/migrator-types.js';
+import type { Mutable } from '../../../lib/fleet/mutable.js';
 import type { Outcome, WorkerRef } from '../../../lib/fleet/types.js';
 import type { Admission } from './admission.js';
 import { type Choice, type Core, keyOf, type Open } from './core.js';
@@ -31,7 +32,6 @@ export function createAttempts(
 ): Attempts {
   const { world, actor, ejector, loadView } = core;
   const { checks, machines, random, stats } = world;
-  let outstanding = 0;
 
   function tell(entry: Open, choice: number, event: MigrationEvent): void {
     if (!entry.isOver) handle(entry, entry.logical.step(choice, event));
@@ -67,7 +67,7 @@ export function createAttempts(
     const generation = ejector.permit(ref, atMs);
     const permit = loadView.send(ref, spec.promptTokens + spec.maxTokens, atMs);
     const served = admission.sent(ref, spec.promptTokens, startSeq);
-    outstanding += 1;
+    attempts.outstanding += 1;
     const connection = connect(entry, choice, epoch, ref);
     const seenTurns = at?.turns ?? 0;
     entry.choices[choice]!.attempts.set(epoch, {
@@ -168,7 +168,7 @@ export function createAttempts(
     const atMs = actor.now();
     permit.release();
     served.end(atMs);
-    outstanding -= 1;
+    attempts.outstanding -= 1;
     if (outcomeClass(outcome).migrate !== 'no') state.failedOn.push(ref);
     const at = core.find(ref);
     if (at !== undefined && isTrial) at.trials -= 1;
@@ -187,12 +187,6 @@ export function createAttempts(
     ejections.watch({ type: 'outcome', worker: ref.worker, outcome });
   }
 
-  return {
-    get outstanding() {
-      return outstanding;
-    },
-    dispatch,
-    warm,
-    settle,
-  };
+  const attempts: Mutable<Attempts> = { outstanding: 0, dispatch, warm, settle };
+  return attempts;
 }

@@ -23,6 +23,8 @@ export function createBudgets({ world, actor }: Core): Budgets {
   let succeededMs = Number.NEGATIVE_INFINITY;
   let requests = 0;
   let paid = 0;
+  /** Whether any was paid since the last check: else there is only more to pay from. */
+  let hasPaid = false;
   return {
     deposit(atMs) {
       requests += 1;
@@ -38,12 +40,15 @@ export function createBudgets({ world, actor }: Core): Budgets {
     retry(atMs) {
       if (!retries.tryWithdraw(atMs)) return false;
       paid += 1;
+      hasPaid = true;
       stats.paidRetries += 1;
       return true;
     },
     hedge: (atMs) => scenario.hedgePerSecond > 0 && hedges.tryWithdraw(atMs),
     check() {
       checks.passed(1);
+      if (!hasPaid) return;
+      hasPaid = false;
       const seconds = (actor.now() - startedMs) / 1000 + 1;
       if (paid > requests * 0.2 + 10 * seconds)
         checks.check(12, false, () => `${paid} retries of ${requests} requests`);

@@ -60,9 +60,10 @@ export function createConditions(core: Core, ejections: Ejections, ports: Condit
       const at = core.find(message.ref);
       if (at === undefined) return false;
       const atMs = actor.now();
-      const heard = { ...message, atMs };
-      at.health.beacon(heard);
-      loadView.report(message.ref, heard);
+      const { engineStep, running, scheduledTokens, expectedStepMs } = message;
+      const { activeTokens, kvBlocksUsed, kvBlocksTotal } = message;
+      at.health.beacon({ atMs, engineStep, running, scheduledTokens, expectedStepMs });
+      loadView.report(message.ref, { atMs, activeTokens, kvBlocksUsed, kvBlocksTotal });
       if (at.condition !== 'alive' && at.health.condition(atMs) === 'alive') at.condition = 'alive';
       return true;
     },

@@ -13,7 +13,7 @@ export interface DiscoveryPorts {
 export interface Discovery {
   readonly cache: InstanceCache;
   /** Workers that take requests, as the cache has them. */
-  readonly serving: ReadonlyMap<string, WorkerRef>;
+  serving(): ReadonlyMap<string, WorkerRef>;
   isServing(ref: WorkerRef): boolean;
   /** Another life of the same worker has taken its place. */
   isReplaced(ref: WorkerRef): boolean;
@@ -89,9 +89,7 @@ export function createDiscovery(core: Core, ports: DiscoveryPorts): Discovery {
 
   return {
     cache,
-    get serving() {
-      return serving;
-    },
+    serving: () => serving,
     isServing: (ref) => serving.get(ref.worker)?.incarnation === ref.incarnation,
     isReplaced: (ref) => isReplaced(replaced, ref, actor.now()),
     start: () => step({ type: 'start', ...stamp() }),
@@ -135,7 +133,7 @@ function createCacheCheck({ world }: Core, cacheOf: () => InstanceCache, replace
         checks.check(16, isHeard, () => `${keyOf(ref)} removed by ${event.type} while unsynced`);
         gone.set(ref.worker, ref);
         const worker = world.worker(ref.worker);
-        const isWell = worker.isWell && worker.ref.incarnation === ref.incarnation;
+        const isWell = worker.isWell() && worker.ref.incarnation === ref.incarnation;
         checks.check(30, !isWell || world.isTouched(worker), () => `${keyOf(ref)} removed by ${event.type}`);
       }
       if (effect.type !== 'added') continue;

@@ -70,7 +70,7 @@ export function createEjections({ world, actor, ejector, seen }: Core): Ejection
         if (!isOut) continue;
         stats.ejections += 1;
         const worker = world.worker(each.ref.worker);
-        if (worker.isWell && !world.isTouched(worker)) stats.falseEjections += 1;
+        if (worker.isWell() && !world.isTouched(worker)) stats.falseEjections += 1;
       }
     },
     check() {

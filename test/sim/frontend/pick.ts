@@ -46,7 +46,7 @@ export function createPicker(core: Core, discovery: Discovery, admission: Admiss
     answer({ spec }, { failedOn }, excluded) {
       const atMs = actor.now();
       const candidates = routable();
-      const { size } = discovery.serving;
+      const { size } = discovery.serving();
       checks.check(10, candidates.length > 0 || size === 0, () => `no candidate of ${size} workers`);
       // Those above their thresholds come last; a stream that moves goes to one of them rather than to none.
       const free = candidates.filter(({ ref }) => !admission.isBusy(ref));

@@ -80,15 +80,12 @@ export function createRequests(
       client,
       place,
       hasToken: false,
-      choices: Array.from({ length: spec.choices }, () => ({
-        attempts: new Map(),
-        failedOn: [],
-        length: 0,
-        appendedBy: -1,
-      })),
+      choices: [],
       timerMs: Number.POSITIVE_INFINITY,
       isOver: false,
     };
+    while (entry.choices.length < spec.choices)
+      entry.choices.push({ attempts: new Map(), failedOn: [], length: 0, appendedBy: -1 });
     open.add(entry);
     handle(entry, entry.logical.start(actor.now()));
     return entry;

@@ -18,7 +18,7 @@ export function unsettled(
   const bad: string[] = [];
   if (open.size > 0) bad.push(`22 ${[...open].map(({ spec }) => spec.id)} open`);
   if (outstanding !== 0 || loadView.inFlight !== 0) bad.push(`25 ${outstanding} outstanding`);
-  if (queued + inFlight > 0) bad.push(`25 ${queued} wait, ${inFlight} admitted`);
+  if (queued() + inFlight() > 0) bad.push(`25 ${queued()} wait, ${inFlight()} admitted`);
   const want = world.store
     .current()
     .items.map(({ instance }) => keyOf(instance.ref))
@@ -31,7 +31,7 @@ export function unsettled(
   const routes = new Set<string>();
   for (const { ref, isTrial } of picker.routable()) if (!isTrial) routes.add(keyOf(ref));
   for (const { ref, isWell } of world.workers) {
-    if (!isWell) continue;
+    if (!isWell()) continue;
     const condition = core.find(ref)?.condition;
     if (routes.has(keyOf(ref)) && condition === 'alive') continue;
     const ejected = ejector.isEjected(ref, actor.now()) ? ' ejected' : '';
