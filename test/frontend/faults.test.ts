@@ -258,6 +258,8 @@ describe.concurrent('a frontend', () => {
       expect(await status({ prompt: 'x', tools: [{ type: 'function' }] })).toBe(400);
       expect(await status({ prompt: 'x', response_format: { type: 'json_object' } })).toBe(400);
       expect(await status({ prompt: 'x', top_p: 1, presence_penalty: 0, max_tokens: 1 })).toBe(200);
+      // The toy engine says that it supports nothing.
+      expect(await status({ prompt: 'x', top_p: 0.9 })).toBe(400);
       expect(await status({ prompt: 'x', model: 'another' })).toBe(404);
       expect(await status({ prompt: 7 })).toBe(400);
       const malformed = await fetch(`${frontend.url}/v1/completions`, { method: 'POST', body: '{' });
