@@ -7,7 +7,8 @@ import { formatRatio, formatUs, median, medianRatio } from './lib/stats.mjs';
 export const question = 'And when a CPU quota throttles the process?';
 
 const NAMES = ['epoll', 'uws', 'http', 'node-http-worker'];
-const RATE = 1000;
+/** The smoke run asks for less, so that a machine with other work answers each. */
+const rateOf = (bench) => bench.pick(1000, 100);
 
 export async function run(bench) {
   removeStaleCgroups();
@@ -37,7 +38,7 @@ export async function run(bench) {
       if (errors > 0) failures.push(`${name} with ${cores} cores: ${errors} probes were not answered`);
     }
     tables.push({
-      title: `Quota of ${cores} cores, main thread blocked 100 %, ${RATE.toLocaleString('en')} probes/s`,
+      title: `Quota of ${cores} cores, main thread blocked 100 %, ${rateOf(bench).toLocaleString('en')} probes/s`,
       columns: ['', 'p50', 'p99', 'p99.9', 'max', 'unanswered', 'throttled', 'p50 ÷ epoll', 'p99 ÷ epoll'],
       rows: [...results].map(([name, rounds]) => [
         bench.title(name),
@@ -62,9 +63,9 @@ async function probe(bench, name, cores) {
   if (cgroup.failure !== undefined) throw new Error(cgroup.failure);
   try {
     return await bench.withSubject(name, { busy: 100, cgroup: cgroup.procs }, async (subject) => {
-      await openLoop(subject, { rate: RATE, seconds: bench.pick(1, 0.3) });
+      await openLoop(subject, { rate: rateOf(bench), seconds: bench.pick(1, 0.3) });
       const before = cgroup.throttled();
-      const result = await openLoop(subject, { rate: RATE, seconds: bench.pick(4, 0.6) });
+      const result = await openLoop(subject, { rate: rateOf(bench), seconds: bench.pick(4, 0.6) });
       return { ...result, throttled: cgroup.throttled() - before };
     });
   } finally {
