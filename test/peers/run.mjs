@@ -1,4 +1,4 @@
-// npm run peers -- ENGINE [--only STEP ...] [--folder DIR]: two real servers of somebody else behind our frontend. Installs the
+// npm run peers -- ENGINE [--only STEP ...] [--folder DIR] [--python PATH]: two real servers of somebody else behind our frontend. Installs the
 // server's Python packages into a folder of its own; what `npm ci` and `npm test` need has no part in it.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,20 +8,26 @@ import { llamacpp } from './llamacpp.mjs';
 import { createPeer, startFrontend } from './processes.mjs';
 import { STEPS } from './steps.mjs';
 import { Missing, pythonWith } from './venv.mjs';
+import { vllm } from './vllm.mjs';
 
-const ENGINES = { llamacpp };
+const ENGINES = { llamacpp, vllm };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string', multiple: true }, folder: { type: 'string' } },
+  options: {
+    only: { type: 'string', multiple: true },
+    folder: { type: 'string' },
+    python: { type: 'string' },
+  },
 });
 const engine = ENGINES[positionals[0]];
 const unknown = values.only?.find((name) => !STEPS.some(([step]) => step === name));
 if (engine === undefined || positionals.length > 1 || unknown !== undefined) {
-  console.error(`usage: npm run peers -- ENGINE [--only STEP] [--folder DIR]
+  console.error(`usage: npm run peers -- ENGINE [--only STEP] [--folder DIR] [--python PATH]
 ENGINE  ${Object.keys(ENGINES).join(', ')}
 STEP    ${STEPS.map(([name]) => name).join(', ')}
-DIR     keeps packages and logs; without it they are removed in the end`);
+DIR     keeps packages and logs; without it they are removed in the end
+PATH    an interpreter that has the server's packages already: nothing is installed`);
   process.exit(64);
 }
 
@@ -41,7 +47,7 @@ for (const signal of ['SIGINT', 'SIGTERM'])
 
 /** @returns whether all that was tried holds */
 async function tryAll() {
-  const python = pythonWith(engine.packages, join(folder, 'python'));
+  const python = values.python ?? pythonWith(engine, join(folder, 'python'));
   const model = engine.model(folder, python);
   for (const name of ['server-1', 'server-2'])
     started.peers.push(await createPeer(engine, { python, model, folder, name }));
@@ -51,7 +57,9 @@ async function tryAll() {
   started.frontend = frontend;
   await Promise.all(peers.map((peer) => peer.start()));
   await frontend.serves(peers.length);
-  console.log(`${engine.packages.join(', ')}: two servers, ${engine.kind}+http`);
+  console.log(
+    `two servers behind ${engine.kind}+http; packages: ${engine.packages?.join() ?? values.python}`,
+  );
   let failures = 0;
   for (const [name, title, step] of STEPS) {
     if (values.only !== undefined && !values.only.includes(name)) continue;

@@ -7,7 +7,9 @@ import { join } from 'node:path';
 export class Missing extends Error {}
 
 /** @returns the interpreter that has the packages */
-export function pythonWith(packages, folder) {
+export function pythonWith({ kind, packages }, folder) {
+  if (packages === null)
+    throw new Missing(`--python PATH: expected an interpreter that has ${kind}, got none`);
   const python = join(folder, 'bin', 'python');
   if (!existsSync(python)) {
     const { status, error, stderr } = spawnSync('python3', ['-m', 'venv', folder], { encoding: 'utf8' });
