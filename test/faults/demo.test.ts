@@ -4,7 +4,7 @@ import { runScript } from './command.js';
 it('the demo shows a stream that outlives a kill, a freeze and a drain, and ends by itself', {
   timeout: 120_000,
 }, async () => {
-  const command = ['scripts/demo.mjs', '--engine', 'toy', '--seconds', '1', '--etcd', 'no'];
+  const command = ['scripts/demo.mjs', '--engine', 'toy', '--seconds', '2', '--etcd', 'no'];
   const { code, stdout, stderr } = await runScript(command);
   expect(stdout).toMatch(/the stream leaves worker-\d \(reset\) behind token \d+/);
   expect(stdout).toMatch(/the stream goes on at worker-\d/);

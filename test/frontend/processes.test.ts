@@ -51,8 +51,8 @@ async function figure(url: string, name: string): Promise<number> {
   return line === undefined ? Number.NaN : Number(line.split(' ').pop());
 }
 
-/** Lasts 20 s, so that all of it happens within streams; `soon` lets them end. */
-const LONG = { prompt: 'x', max_tokens: 2000 };
+/** Lasts 10 s, so that all of it happens within streams; `soon` lets them end. */
+const LONG = { prompt: 'x', max_tokens: 1000 };
 const soon = (worker: ToyWorker): void => worker.steer({ tokenMs: 0 });
 
 const whole = (settled: PromiseSettledResult<Streamed>): boolean =>

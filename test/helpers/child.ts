@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { ROOT } from './package.js';
+import { ROOT, sleep } from './package.js';
 
 export interface Child {
   readonly process: ChildProcess;
@@ -8,7 +8,7 @@ export interface Child {
   message<T>(): Promise<T>;
   /** Everything on standard error so far. */
   stderr(): string;
-  /** Exit code, or the signal's name. */
+  /** Exit code, or the signal's name, once all that it printed is here. */
   exit(): Promise<number | string>;
 }
 
@@ -54,6 +54,7 @@ export async function withChild<T>(
   );
   const deadline = setTimeout(() => child.kill('SIGKILL'), options.killAfterMs ?? KILL_AFTER_MS);
   const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
+  const closed = once(child, 'close');
   let stdout = '';
   let stderr = '';
   let taken = 0;
@@ -86,6 +87,8 @@ export async function withChild<T>(
       stderr: () => stderr,
       async exit() {
         const [code, signal] = await exited;
+        // Processes that it has started may have its standard error, and live on.
+        await Promise.race([closed, sleep(1000)]);
         return code ?? signal ?? 'unknown';
       },
     });

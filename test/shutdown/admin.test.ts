@@ -191,7 +191,7 @@ describe('the admin listener', () => {
       health.onShutdown('tell', ({ reason }) => say({ reason }));
       setInterval(() => {}, 1000);
       say({ probe: health.listeners[0].port, port: health.adminListener.port });
-      process.stdin.once('data', () => { say('blocking'); block(3000); });
+      process.stdin.once('data', () => { say('blocking'); blockUntilTold(); });
     `;
     await withChild(source, async (child) => {
       const { probe, port } = await child.message<{ probe: number; port: number }>();
@@ -209,6 +209,7 @@ describe('the admin listener', () => {
         drain: null,
       });
       expect(document.main_thread?.busy_ms).toBeGreaterThan(500);
+      child.process.stdin?.write('x');
       expect(await child.message()).toEqual({ reason: 'admin' });
       expect(await child.exit()).toBe(0);
     });

@@ -79,7 +79,7 @@ describe('a hook that is', () => {
     const gone = start('exit 0');
     const ended = Promise.all([polite, deaf, gone].map((child) => once(child, 'exit')));
     await Promise.all([once(polite.stdout, 'data'), once(deaf.stdout, 'data'), once(gone, 'exit')]);
-    const hooks = hooksWith();
+    const hooks = hooksWith(20_000);
     hooks.add('polite', polite);
     hooks.add('deaf', deaf, { timeoutMs: 200 });
     hooks.add('gone', gone);
