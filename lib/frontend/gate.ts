@@ -16,6 +16,8 @@ export interface Gate {
   readonly limitTokens: number;
   readonly speed: ServiceSpeed;
   enter(request: GateRequest, on: Parameters<Lane['enter']>[1]): Entry;
+  /** Whether any request of a class for this model would be refused now, as certain as that is. */
+  isFull(model: string | null, priority: string): boolean;
   /** A request had its first token, after it had waited in its worker for so long before its prefill. */
   waited(model: string | null, waitMs: number): void;
   /** Whole seconds after which one that is refused elsewhere may come back. */
@@ -78,6 +80,7 @@ export function createGate(options: PoolAdmissionOptions, ports: GatePorts): Gat
       return ports.speed(null, now());
     },
     enter: (request, on) => laneOf(request.model).enter(request, on),
+    isFull: (model, priority) => laneOf(model).isFull(priority),
     waited: (model, waitMs) => laneOf(model).waited(waitMs),
     retryAfterSeconds: (model) => laneOf(model).retryAfterSeconds(),
     tick() {

@@ -36,6 +36,8 @@ export interface Lane {
     request: LaneRequest,
     on: { admit(): void; reject(reason: RejectReason, retryAfterSeconds: number): void },
   ): Entry;
+  /** Whether any request of a class would be refused now. */
+  isFull(priority: string): boolean;
   /** A request had its first token, after it had waited in its worker for so long before its prefill. */
   waited(waitMs: number): void;
   /** Whole seconds after which one that is refused elsewhere may come back. */
@@ -125,6 +127,7 @@ export function createLane(options: PoolAdmissionOptions, ports: LanePorts): Lan
         progress: (tokens) => admission.progress(id, tokens),
       };
     },
+    isFull: (priority) => admission.isFull(priority, now(), () => ports.room().hasRoom),
     // Which one it was does not matter to the limit.
     waited: (waitMs) => admission.scheduled(0, waitMs),
     retryAfterSeconds() {

@@ -14,7 +14,7 @@ export interface Refusals {
   readonly overloadStatus: number;
   /** Requests that have cost workers their lives. */
   readonly quarantine: Quarantine;
-  overloaded(message: string): OpenAiError;
+  overloaded(reason: string, seconds: number): OpenAiError;
   /** @param readMs when the request had been read; null: it has waited since, as it was meant to */
   refuse(
     response: ServerResponse,
@@ -58,10 +58,10 @@ export function createRefusals({
     overloadStatus,
     quarantine,
     refuse,
-    overloaded: (message) => ({
+    overloaded: (reason, seconds) => ({
       status: overloadStatus,
       type: 'overloaded_error',
-      message,
+      message: `the service is overloaded (${reason}), retry in ${seconds} s`,
       code: 'overloaded',
     }),
     isRefused(model, hash, readMs, response) {

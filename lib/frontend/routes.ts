@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FrontendAnswer, FrontendHealth } from '../dialects/dynamo-frontend.js';
 import { monoMs } from '../native/clock.js';
 import { requestIdOf, traceparentOf } from '../wire/headers.js';
-import { BodyError, readJson, sendJson } from '../worker/http-body.js';
+import { BodyError, parseJson, readBody, sendJson } from '../worker/http-body.js';
 import { BadRequest, type CompletionRequest, parseCompletion } from '../worker/request.js';
 import type { FrontendMetrics } from './metrics.js';
 import { createModelList } from './model-list.js';
@@ -90,11 +90,14 @@ export function createRoutes(ports: RoutePorts): Routes {
       throw new BodyError(413, `the body is larger than ${maxBodyBytes} bytes`);
     // Who waits to be asked for the body has not sent one that is refused.
     if (headers.expect !== undefined) response.writeContinue();
-    const { value, bytes, readMs } = await readJson(request, maxBodyBytes);
-    const parsed = parseCompletion(value, isChat, isForeign);
+    const { content, bytes, readMs } = await readBody(request, maxBodyBytes);
+    const id = requestIdOf(headers, MAX_ID);
+    // Where nobody has a place, what was asked for does not matter: a long prompt takes longer to parse than a refusal may.
+    if (requests.refuseIfFull(id, { ...terms, readMs }, response)) return;
+    const parsed = parseCompletion(parseJson(content), isChat, isForeign);
     refuseWorkerFields(parsed);
-    const given = { id: requestIdOf(headers, MAX_ID), request: parsed, traceparent: traceparentOf(headers) };
-    requests.run({ ...given, deadlineMs: terms.deadlineMs }, { ...terms, bytes, readMs }, response);
+    const given = { id, request: parsed, traceparent: traceparentOf(headers), deadlineMs: terms.deadlineMs };
+    requests.run(given, { ...terms, bytes, readMs }, response);
   }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {

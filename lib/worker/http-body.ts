@@ -11,12 +11,16 @@ export class BodyError extends Error {
   }
 }
 
-export interface JsonBody {
-  readonly value: unknown;
+export interface Body {
+  readonly content: Buffer;
   /** As received: a chunked body says nothing of its size beforehand. */
   readonly bytes: number;
   /** When its last byte had been read; CLOCK_MONOTONIC. */
   readonly readMs: number;
+}
+
+export interface JsonBody extends Omit<Body, 'content'> {
+  readonly value: unknown;
 }
 
 /** What bodies may take that are still coming, of all requests together: clients decide how many there are, and how slow. */
@@ -29,7 +33,22 @@ export interface BodyRoom {
 const ROOM: BodyRoom = { maxBytes: 256 * 1024 * 1024, usedBytes: 0 };
 
 /** @throws BodyError 400 for what is not JSON, 413 above `maxBytes`, 503 where too many bodies are on their way */
-export function readJson(request: IncomingMessage, maxBytes: number, room = ROOM): Promise<JsonBody> {
+export async function readJson(request: IncomingMessage, maxBytes: number, room = ROOM): Promise<JsonBody> {
+  const { content, bytes, readMs } = await readBody(request, maxBytes, room);
+  return { value: parseJson(content), bytes, readMs };
+}
+
+/** @throws BodyError 400 */
+export function parseJson(content: Buffer): unknown {
+  try {
+    return JSON.parse(content.toString());
+  } catch (error) {
+    throw new BodyError(400, `the body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** @throws BodyError 413 above `maxBytes`, 503 where too many bodies are on their way */
+export function readBody(request: IncomingMessage, maxBytes: number, room = ROOM): Promise<Body> {
   return new Promise((resolve, reject) => {
     let body: Buffer = Buffer.alloc(0);
     let size = 0;
@@ -59,15 +78,7 @@ export function readJson(request: IncomingMessage, maxBytes: number, room = ROOM
         refuse(503, 'too many bodies are on their way');
       else body = appended(body, before, chunk, maxBytes);
     });
-    request.on('end', () =>
-      end(() => {
-        try {
-          resolve({ value: JSON.parse(body.toString('utf8', 0, size)), bytes: size, readMs });
-        } catch (error) {
-          reject(new BodyError(400, `the body is not JSON: ${(error as Error).message}`));
-        }
-      }),
-    );
+    request.on('end', () => end(() => resolve({ content: body.subarray(0, size), bytes: size, readMs })));
     request.on('error', (error) => end(() => reject(error)));
     request.on('aborted', () => end(() => reject(new BodyError(400, 'the request was aborted'))));
   });

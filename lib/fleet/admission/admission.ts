@@ -2,15 +2,16 @@
  * Who is served, who waits and who is refused, in front of a pool of workers. Mutable; times and random numbers come with
  * the events. See docs/fleet/admission.md.
  */
+import { createArrivals } from './arrivals.js';
 import { createCodel } from './codel.js';
 import { createFairQueue, type Waiting } from './fair-queue.js';
+import { createFullness } from './fullness.js';
 import { createInFlight } from './in-flight.js';
 import { createLateness } from './lateness.js';
 import { createLimiter } from './limiter.js';
 import { createPromotion } from './promotion.js';
 import { retryAfterSeconds } from './retry-after.js';
 import {
-  type Arrival,
   DEFAULT_CLASSES,
   type PoolAdmission,
   type PoolAdmissionEffect,
@@ -26,13 +27,13 @@ const NEVER = Number.POSITIVE_INFINITY;
 export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdmission {
   const { classes = DEFAULT_CLASSES, maxTokens = NEVER, maxConcurrent = NEVER } = options;
   const maxQueueBytes = options.maxQueueBytes ?? 64 * 1024 * 1024;
+  const { levelOf, waitingOf } = createArrivals(classes);
   const queue = createFairQueue(classes.length);
   const promotion = createPromotion(classes, queue);
   const running = createInFlight(classes.length);
   const codel = options.codel === undefined ? null : createCodel(options.codel);
-  const levels = new Map(classes.map(({ name }, level) => [name, level]));
-  const otherLevel = levels.get('default') ?? classes.length - 1;
   const limiter = createLimiter(options.adaptive === undefined ? maxTokens : options.adaptive);
+  const fullness = createFullness({ classes, maxConcurrent, queue, running, limiter, codel });
   /** Admitted in this step; the room was told before it. */
   let admittedTokens = 0;
 
@@ -127,27 +128,6 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
         reject(late, 'overload', room, out);
   }
 
-  function waitingOf(arrival: Arrival): Waiting {
-    const { atMs, id, tenant, promptTokens, bytes, deadlineMs, random } = arrival;
-    const level = levels.get(arrival.priority) ?? otherLevel;
-    const prefillTokens = Math.max(0, promptTokens - arrival.cachedTokens);
-    const tokens = prefillTokens + arrival.expectedTokens;
-    const untilMs = Math.min(deadlineMs, atMs + (classes[level]?.queueTimeoutMs ?? 0));
-    return {
-      id,
-      tenant,
-      level,
-      promptTokens,
-      prefillTokens,
-      tokens,
-      bytes,
-      sinceMs: atMs,
-      untilMs,
-      deadlineMs,
-      random,
-    };
-  }
-
   function refusal(waiting: Waiting, room: PoolRoom): RejectReason | null {
     if (lateness?.willBeLate(waiting, waiting.sinceMs, room) === true) return 'infeasible';
     if (queue.lengthOf(waiting.level) > (classes[waiting.level]?.maxQueue ?? 0)) return 'queue_full';
@@ -185,6 +165,7 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
       if (reason !== null) reject(waiting, reason, room, out);
       return out;
     },
+    isFull: (priority, atMs, hasRoom) => fullness.isFull(levelOf(priority), atMs, hasRoom),
     scheduled(_id, waitMs) {
       limiter.waited(waitMs);
     },

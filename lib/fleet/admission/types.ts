@@ -101,6 +101,11 @@ export interface PoolAdmission {
   /** What a tenant has been served, in weighted tokens; 0: it is not known any more. */
   served(tenant: string): number;
   arrive(arrival: Arrival, room: PoolRoom): readonly PoolAdmissionEffect[];
+  /**
+   * Whether any request of a class would be refused now, whoever sends it and whatever its size: then it need not be read.
+   * False where that is not certain. @param hasRoom asked only where it matters
+   */
+  isFull(priority: string, atMs: number, hasRoom: () => boolean): boolean;
   /** The worker has begun with an admitted request, which had waited there for so long. */
   scheduled(id: number, waitMs: number): void;
   /** Tokens that came for an admitted request. The first say that its prefill is over. */
