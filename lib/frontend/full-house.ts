@@ -30,9 +30,9 @@ export function createFullHouse(
     if (deadlineMs <= readMs) return false;
     const seconds = fullFor(priority);
     if (seconds === null) return false;
-    response.setHeader('X-Request-Id', id);
     const reason = 'queue_full';
-    refusals.refuse(response, reason, refusals.overloaded(reason, seconds), seconds, readMs);
+    const error = refusals.overloaded(reason, seconds);
+    refusals.refuse(response, reason, error, seconds, readMs, { 'X-Request-Id': id });
     // What is counted of it can wait until it has been sent.
     process.nextTick(count, tenant, readMs);
     return true;

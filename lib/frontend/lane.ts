@@ -56,8 +56,8 @@ export interface LanePorts {
 
 type Callbacks = Parameters<Lane['enter']>[1];
 
-/** Speed changes slowly, and costs a look at each worker. */
-const SPEED_MS = 50;
+/** Speed changes slowly, and costs a look at each worker: not while somebody waits for an answer, if it can be helped. */
+const SPEED_MS = 150;
 
 export function createLane(options: PoolAdmissionOptions, ports: LanePorts): Lane {
   const { now, random } = ports;
@@ -67,11 +67,17 @@ export function createLane(options: PoolAdmissionOptions, ports: LanePorts): Lan
   let speed = ports.speed(now());
   let speedAtMs = now();
 
+  let isSpeedUsed = false;
+
+  function measure(atMs: number): void {
+    speed = ports.speed(atMs);
+    speedAtMs = atMs;
+    isSpeedUsed = false;
+  }
+
   function speedAt(atMs: number): ServiceSpeed {
-    if (atMs - speedAtMs >= SPEED_MS) {
-      speed = ports.speed(atMs);
-      speedAtMs = atMs;
-    }
+    if (atMs - speedAtMs >= SPEED_MS) measure(atMs);
+    isSpeedUsed = true;
     return speed;
   }
 
@@ -137,6 +143,7 @@ export function createLane(options: PoolAdmissionOptions, ports: LanePorts): Lan
     },
     tick() {
       const atMs = now();
+      if (isSpeedUsed) measure(atMs);
       if (admission.queued > 0 || admission.nextTimerMs() <= atMs) perform(admission.tick(atMs, room(atMs)));
     },
   };

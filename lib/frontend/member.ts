@@ -24,6 +24,8 @@ export interface Member {
   isGone: boolean;
   health: WorkerHealth;
   condition: WorkerCondition;
+  /** The model that it takes requests for, as was last said; null: it takes none. */
+  openModel: string | null;
   /** Somebody else has its name; it has been said. */
   isNameless: boolean;
   /** Smoothed time between two tokens of a stream, milliseconds. */
@@ -70,6 +72,7 @@ export function createMember(
     isGone: true,
     health: newHealth(engine, atMs),
     condition: 'alive',
+    openModel: null,
     isNameless: false,
     tokenMs: 50,
     isLeaving: false,

@@ -22,6 +22,7 @@ export interface Refusals {
     error: OpenAiError,
     seconds: number,
     readMs: number | null,
+    headers?: Readonly<Record<string, string>>,
   ): void;
   /** True: nobody could or should serve it, and it has been answered. */
   isRefused(model: string | null, hash: () => string, readMs: number, response: ServerResponse): boolean;
@@ -48,10 +49,11 @@ export function createRefusals({
     error: OpenAiError,
     seconds: number,
     readMs: number | null,
+    headers: Readonly<Record<string, string>> = {},
   ): void {
     metrics.rejected(reason);
     if (readMs !== null) response.once('finish', () => metrics.refusedAfter((monoMs() - readMs) / 1000));
-    sendError(response, error, { 'Retry-After': String(seconds) });
+    sendError(response, error, { ...headers, 'Retry-After': String(seconds) });
   }
 
   return {

@@ -195,6 +195,40 @@ describe('headers of a request', () => {
 });
 
 describe('a refusal for load', () => {
+  it('comes before the body is looked at where nobody has a place, and is counted as any other', async () => {
+    const admission = { maxConcurrent: 1, classes: [{ name: 'default', maxQueue: 0, ...FULL_CLASS }] };
+    await withFleet({ ...ONE, admission }, async (frontend) => {
+      const { url } = frontend;
+      const client = new AbortController();
+      const first = post(url, { prompt: 'a', max_tokens: 2000 }, { signal: client.signal }).catch(() => null);
+      await until(() => frontend.workers()[0]!.inFlight === 1);
+      const ask = () =>
+        fetch(`${url}/v1/completions`, {
+          ...{ method: 'POST', headers: { 'x-request-id': 'mine' }, body: '{"prompt": "no end of it' },
+        });
+      const refused = await ask();
+      expect(refused.headers.get('x-request-id')).toBe('mine');
+      const error = await errorOf(refused);
+      expect(error).toMatchObject({ status: 503, code: 'overloaded' });
+      expect(error.message).toContain('queue_full');
+      expect(Number(error.retryAfter)).toBeGreaterThanOrEqual(1);
+      expect(await metric(url, 'rejections_total')).toEqual([
+        'inference_health_rejections_total{reason="queue_full"} 1',
+      ]);
+      expect(await metric(url, 'requests_total{outcome="rejected"}')).toEqual([
+        'inference_health_requests_total{outcome="rejected"} 1',
+      ]);
+      expect(await metric(url, 'rejection_duration_seconds_count')).toEqual([
+        'inference_health_rejection_duration_seconds_count 1',
+      ]);
+      client.abort();
+      await first;
+      await until(() => frontend.inFlight === 0);
+      // With a place for it the body counts again.
+      expect((await ask()).status).toBe(400);
+    });
+  });
+
   it('says when there will be room, as fast as the pool has served', async () => {
     const classes = [{ name: 'default', maxQueue: 0, ...FULL_CLASS }];
     const options = { ...ONE, admission: { maxConcurrent: 1, classes }, overloadStatus: 529 };
