@@ -2,12 +2,8 @@
 import { createRandom } from '../../lib/testing/random.js';
 import { parseScenario, workersOf } from '../../lib/testing/scenario.js';
 import type { Fault, FaultName, Scenario } from '../../lib/testing/types.js';
-import {
-  type FaultKind,
-  makeScenario,
-  type Fault as SimFault,
-  type Scenario as SimScenario,
-} from '../sim/scenario.js';
+import { makeScenario } from '../sim/make-scenario.js';
+import type { FaultKind, Fault as SimFault, Scenario as SimScenario } from '../sim/scenario.js';
 
 /** What the simulator calls it. A killed worker is down as long as a process takes to start. */
 const KINDS: Readonly<Partial<Record<FaultName, FaultKind>>> = {

@@ -1,5 +1,6 @@
 /** Many seeds, one after the other, in one thread. */
-import { makeScenario, type Profile } from './scenario.js';
+import { makeScenario } from './make-scenario.js';
+import type { Profile } from './scenario.js';
 import { simulate } from './simulate.js';
 import { addStats, emptyStats, type Stats } from './stats.js';
 import type { Machines } from './world.js';

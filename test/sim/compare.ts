@@ -22,6 +22,13 @@ const percent = (part: number, all: number): string => `${((100 * part) / Math.m
 const sumOf = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((sum, each) => sum + each, 0);
 
+/** Most frequent first. */
+const outcomes = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, times]) => `${name} ${times}`)
+    .join(', ');
+
 console.log('| policy | fault | noticed | of | median ms | p90 ms | p99 ms |\n|---|---|---|---|---|---|---|');
 for (const name of ['ours', 'dynamo', 'smg', 'envoy'] as const) {
   const { stats } = await run(name, DETECTION, 1);
@@ -33,12 +40,14 @@ for (const name of ['ours', 'dynamo', 'smg', 'envoy'] as const) {
   }
 }
 
-console.log('\n| migration rules | requests | ended with an error | attempts |\n|---|---|---|---|');
+console.log(
+  '\n| migration rules | requests | ended with an error | of those | attempts |\n|---|---|---|---|---|',
+);
 for (const name of ['ours', 'dynamo-migration'] as const) {
   const { stats } = await run(name, MIGRATIONS, 0.2);
   const failed = sumOf(stats.failed);
   console.log(
-    `| ${titleOf(name)} | ${stats.requests} | ${failed} (${percent(failed, stats.requests)}) | ${stats.dispatches} |`,
+    `| ${titleOf(name)} | ${stats.requests} | ${failed} (${percent(failed, stats.requests)}) | ${outcomes(stats.failed)} | ${stats.dispatches} |`,
   );
 }
 

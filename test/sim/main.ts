@@ -1,7 +1,7 @@
 /** npm run sim -- --seed N | --count M [--from N] [--threads T]. Exit code 1 on any violation, 64 on wrong options. */
 import { parseArgs } from 'node:util';
+import { makeScenario } from './make-scenario.js';
 import { PROFILES } from './profiles.js';
-import { makeScenario } from './scenario.js';
 import { type MachineSet, machineSet } from './sets.js';
 import { shrink } from './shrink.js';
 import { simulate } from './simulate.js';

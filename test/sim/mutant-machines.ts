@@ -1,82 +1,14 @@
 /** The defects of the table in mutants.ts, put into our machines. */
 import { stepCanary } from '../../lib/canary/policy.js';
-import { createPoolAdmission, DEFAULT_CLASSES } from '../../lib/fleet/admission/admission.js';
-import { createBusyWorkers } from '../../lib/fleet/admission/busy-workers.js';
-import { createEjector, type Ejector } from '../../lib/fleet/ejector.js';
 import { createInstanceCache } from '../../lib/fleet/instance-cache.js';
 import { createLoadView, type WorkerLoad } from '../../lib/fleet/load-view.js';
 import { createLogicalRequest, type RequestOutput } from '../../lib/fleet/logical-request.js';
 import { createRetryBudget } from '../../lib/fleet/retry-budget.js';
-import type { WorkerRef } from '../../lib/fleet/types.js';
 import { type DrainStep, stepDrain } from '../../lib/lifecycle/drain-machine.js';
 import { override } from './override.js';
 
-/** Any change of the discovery lets every sick worker back in. */
-export function createSweepingEjector(): Ejector {
-  const inner = createEjector();
-  const refs = new Map<string, WorkerRef>();
-  const sweep = (atMs: number): void => {
-    for (const ref of refs.values()) inner.remove(ref, atMs);
-    for (const ref of refs.values()) inner.add(ref, atMs);
-  };
-  return override(inner, {
-    add(ref, atMs) {
-      const old = refs.get(ref.worker);
-      if (old !== undefined) inner.remove(old, atMs);
-      refs.set(ref.worker, ref);
-      sweep(atMs);
-    },
-    remove(ref, atMs) {
-      refs.delete(ref.worker);
-      inner.remove(ref, atMs);
-      sweep(atMs);
-    },
-  });
-}
-
-/** Whoever asks while a worker is half-open may try. */
-export function createOpenHandedEjector(): Ejector {
-  const inner = createEjector();
-  return override(inner, {
-    permit(ref, atMs) {
-      const generation = inner.permit(ref, atMs);
-      if (generation !== null) inner.outcome(ref, generation, 'cancelled', atMs, 0);
-      return generation;
-    },
-  });
-}
-
-/** A trial that has not ended within a moment does not keep the next one from beginning. */
-export function createImpatientEjector(): Ejector {
-  const inner = createEjector();
-  const tried = new Map<string, { ref: WorkerRef; generation: number; atMs: number }>();
-  return override(inner, {
-    permit(ref, atMs) {
-      const generation = inner.permit(ref, atMs);
-      if (generation !== null) tried.set(ref.worker, { ref, generation, atMs });
-      return generation;
-    },
-    view(atMs, isAvailable) {
-      for (const [worker, trial] of tried) {
-        if (atMs - trial.atMs < 50) continue;
-        tried.delete(worker);
-        inner.outcome(trial.ref, trial.generation, 'cancelled', atMs, 0);
-      }
-      return inner.view(atMs, isAvailable);
-    },
-  });
-}
-
-/** Outcomes count whenever their requests began. */
-export function createForgetfulEjector(): Ejector {
-  const inner = createEjector();
-  return override(inner, {
-    outcome(ref, _generation, outcome, atMs, random) {
-      const now = inner.permit(ref, Number.NEGATIVE_INFINITY);
-      if (now !== null) inner.outcome(ref, now, outcome, atMs, random);
-    },
-  });
-}
+export * from './mutant-admission.js';
+export * from './mutant-ejectors.js';
 
 /** Nothing ends here: what is complete is sent to the next worker all the same. */
 export const createEndlessRequest: typeof createLogicalRequest = (options) =>
@@ -175,54 +107,3 @@ export const stepBlindCanary: typeof stepCanary = (state, event) =>
 /** There is always one more retry. */
 export const createEndlessBudget: typeof createRetryBudget = (options) =>
   override(createRetryBudget(options), { tryWithdraw: () => true });
-
-/** Everything is let in at once. */
-export const createOpenAdmission: typeof createPoolAdmission = () => createPoolAdmission();
-
-/** Who waits waits for as long as it takes. */
-export const createPatientAdmission: typeof createPoolAdmission = (options = {}) => {
-  const { classes = DEFAULT_CLASSES } = options;
-  const endless = classes.map((each) => ({ ...each, queueTimeoutMs: 1e9 }));
-  const inner = createPoolAdmission({ ...options, classes: endless, feasibility: false });
-  return override(inner, {
-    arrive: (arrival, room) => inner.arrive({ ...arrival, deadlineMs: Number.POSITIVE_INFINITY }, room),
-  });
-};
-
-/** One line for all, first come first served. */
-export const createOneLine: typeof createPoolAdmission = (options) => {
-  const inner = createPoolAdmission(options);
-  return override(inner, { arrive: (arrival, room) => inner.arrive({ ...arrival, tenant: '' }, room) });
-};
-
-/** Who is refused is not told when to come again. */
-export const createCurtAdmission: typeof createPoolAdmission = (options) => {
-  const inner = createPoolAdmission(options);
-  return override(inner, {
-    arrive: (arrival, room) =>
-      inner
-        .arrive(arrival, room)
-        .map((each) => (each.type === 'reject' ? { ...each, retryAfterSeconds: 0 } : each)),
-  });
-};
-
-/** While a worker's report is overdue, by those that came from others, the pool counts as full. */
-export const createSaturatedWhenStale: typeof createBusyWorkers = (initial) => {
-  const inner = createBusyWorkers(initial);
-  const last = new Map<string, number>();
-  let reports = 0;
-  return override(inner, {
-    report(worker, pressure) {
-      last.set(worker, ++reports);
-      inner.report(worker, pressure);
-    },
-    forget(worker) {
-      last.delete(worker);
-      inner.forget(worker);
-    },
-    get hasRoom() {
-      const isOverdue = [...last.values()].some((each) => reports - each > 1.5 * last.size);
-      return inner.hasRoom && !isOverdue;
-    },
-  });
-};

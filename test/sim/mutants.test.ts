@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { INVARIANTS, type InvariantNumber } from './invariants.js';
+import { makeScenario } from './make-scenario.js';
 import { MUTANTS, type Mutant } from './mutants.js';
-import { makeScenario } from './scenario.js';
 import { simulate } from './simulate.js';
 
 const mutants: [string, Mutant][] = Object.entries(MUTANTS);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { runSeeds } from './batch.js';
 import { createKernel } from './kernel.js';
+import { makeScenario } from './make-scenario.js';
 import { MIGRATIONS, STORE, totalOutage } from './profiles.js';
-import { makeScenario } from './scenario.js';
 import { simulate } from './simulate.js';
 import { beginToy, nextToken, wholeAnswer } from './toy-engine.js';
 

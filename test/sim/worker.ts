@@ -2,56 +2,23 @@
 
 import type { Mutable } from '../../lib/fleet/mutable.js';
 import type { Outcome, WorkerRef } from '../../lib/fleet/types.js';
-import type { Beacon } from '../../lib/fleet/worker-health.js';
 import {
   type AttemptHandler,
   blocksOf,
   createEngine,
   type Engine,
-  type EngineFaults,
   type Job,
   PREFILL_CHUNK,
-  type Submit,
 } from './engine.js';
-import type { Actor } from './kernel.js';
 import type { Lane } from './network.js';
 import { createRegistration, type Registration } from './registration.js';
 import type { WorkerSpec } from './scenario.js';
 import { type CanaryRunner, createCanaryRunner } from './worker-canary.js';
 import { createDrainRunner, type DrainRunner } from './worker-drain.js';
+import type { SimWorker } from './worker-types.js';
 import type { World } from './world.js';
 
-export interface Connection {
-  submit(submit: Submit): void;
-  cancel(): void;
-}
-
-export interface SimWorker extends EngineFaults {
-  readonly name: string;
-  readonly spec: WorkerSpec;
-  readonly actor: Actor;
-  readonly ref: WorkerRef;
-  /** Nothing is wrong with it now, and it takes requests. */
-  isWell(): boolean;
-  isOverloaded: boolean;
-  start(): void;
-  connect(from: Actor, handler: AttemptHandler): Connection;
-  die(isHalfOpen: boolean): void;
-  revive(): void;
-  drain(): void;
-  /** Wakes the engine after a hang. */
-  wake(): void;
-}
-
-export type BeaconMessage = Omit<Beacon, 'atMs'> & {
-  readonly ref: WorkerRef;
-  readonly activeTokens: number;
-  readonly kvBlocksUsed: number;
-  readonly kvBlocksTotal: number;
-  readonly prefillTokens: number;
-  readonly queued: number;
-  readonly maxBatchedTokens: number;
-};
+export type * from './worker-types.js';
 
 interface Life {
   readonly ref: WorkerRef;
