@@ -16,6 +16,7 @@
 // `presencePenalty`, `repetitionPenalty` (not beside those two), `logitBias` (a Map), `minTokens`, `ignoreEos`.
 import { getLlama } from 'node-llama-cpp';
 import { createChatTemplate } from './chat-template.mjs';
+import { piecesOf } from './pieces.mjs';
 import { canBiasEnds, createSampling, keySeeds } from './sampling.mjs';
 
 const HEARTBEAT_MS = 200;
@@ -60,7 +61,7 @@ async function load({ path, sequences, contextSize }) {
   model = await llama.loadModel({ modelPath: path });
   const context = await model.createContext({ sequences, contextSize, batchSize: contextSize, threads: 1 });
   while (context.sequencesLeft > 0) free.push(keySeeds(context.getSequence()));
-  pieces = model.fileInfo.metadata.tokenizer.ggml.tokens.map(bytesOf);
+  pieces = piecesOf(model.fileInfo.metadata.tokenizer.ggml);
   template = await createChatTemplate(model);
   sampling = createSampling(model);
   post({
@@ -72,14 +73,6 @@ async function load({ path, sequences, contextSize }) {
   });
   // What came while it loaded.
   next();
-}
-
-/** The exact bytes of a SentencePiece token: text would lose characters that are spread over several tokens. */
-function bytesOf(piece) {
-  const byte = /^<0x([0-9A-F]{2})>$/.exec(piece);
-  return byte === null
-    ? Buffer.from(piece.replaceAll('\u2581', ' '))
-    : Buffer.of(Number.parseInt(byte[1], 16));
 }
 
 function generate(request) {
@@ -140,8 +133,13 @@ async function run({ id, prompt: given, maxTokens, history = [], ...rest }, slot
   return 'stop';
 }
 
-const idsOf = (prompt) =>
-  typeof prompt === 'string' ? [model.tokens.bos, ...model.tokenize(prompt)] : prompt;
+/** Not every model has a token for the beginning. */
+function idsOf(prompt) {
+  if (typeof prompt !== 'string') return prompt;
+  const { bos, shouldPrependBosToken } = model.tokens;
+  const ids = model.tokenize(prompt);
+  return shouldPrependBosToken && bos !== null ? [bos, ...ids] : ids;
+}
 
 function chat(messages) {
   try {

@@ -96,7 +96,7 @@ function createWriter() {
 const SHAPE = { width: 64, layers: 2, heads: 4, kvHeads: 2, hidden: 128, context: 4096 };
 const HEAD = SHAPE.width / SHAPE.heads;
 
-function metadata(tokens, seed, chatTemplate) {
+function metadata(tokens, seed, { chatTemplate, isBytePair = false }) {
   const { width, layers, heads, kvHeads, hidden, context } = SHAPE;
   return {
     'general.architecture': ['string', 'llama'],
@@ -112,16 +112,35 @@ function metadata(tokens, seed, chatTemplate) {
     // Below what is seen beside 1: the norms divide by exactly 1 and 2.
     'llama.attention.layer_norm_rms_epsilon': ['float32', 1e-12],
     'llama.rope.dimension_count': ['uint32', HEAD],
-    'tokenizer.ggml.model': ['string', 'llama'],
-    'tokenizer.ggml.tokens': ['array', ['string', ...tokens.map(({ text }) => text)]],
+    ...(isBytePair ? bytePairs(tokens) : sentencePieces(tokens)),
     'tokenizer.ggml.scores': ['array', ['float32', ...tokens.map(({ score }) => score)]],
     'tokenizer.ggml.token_type': ['array', ['int32', ...tokens.map(({ type }) => type)]],
     'tokenizer.ggml.unknown_token_id': ['uint32', 0],
     'tokenizer.ggml.bos_token_id': ['uint32', 1],
     'tokenizer.ggml.eos_token_id': ['uint32', 2],
-    'tokenizer.ggml.add_bos_token': ['bool', true],
+    'tokenizer.ggml.add_bos_token': ['bool', !isBytePair],
     'tokenizer.ggml.add_space_prefix': ['bool', true],
     ...(chatTemplate === undefined ? {} : { 'tokenizer.chat_template': ['string', chatTemplate] }),
+  };
+}
+
+const sentencePieces = (tokens) => ({
+  'tokenizer.ggml.model': ['string', 'llama'],
+  'tokenizer.ggml.tokens': ['array', ['string', ...tokens.map(({ text }) => text)]],
+});
+
+/** The same vocabulary in GPT-2's form, where a space is a character of its own. */
+function bytePairs(tokens) {
+  const texts = tokens.map(({ text }) => text.replaceAll(SPACE, '\u0120'));
+  const merges = texts.filter((text) => /^\u0120./.test(text)).sort((a, b) => a.length - b.length);
+  return {
+    'tokenizer.ggml.model': ['string', 'gpt2'],
+    'tokenizer.ggml.pre': ['string', 'gpt-2'],
+    'tokenizer.ggml.tokens': ['array', ['string', ...texts]],
+    'tokenizer.ggml.merges': [
+      'array',
+      ['string', ...merges.map((text) => `${text.slice(0, -1)} ${text.slice(-1)}`)],
+    ],
   };
 }
 
@@ -250,12 +269,12 @@ function littleEndian(numbers) {
 /**
  * The file's bytes. Another seed gives another model of the same shape.
  * @param {number} [seed]
- * @param {{ chatTemplate?: string }} [options] a template in Jinja
+ * @param {{ chatTemplate?: string, isBytePair?: boolean }} [options] a template in Jinja; a tokenizer like GPT-2's
  */
-export function tinyGguf(seed = 1984, { chatTemplate } = {}) {
+export function tinyGguf(seed = 1984, options = {}) {
   const tokens = vocabulary();
   const random = createRandom(seed);
-  const pairs = Object.entries(metadata(tokens, seed, chatTemplate));
+  const pairs = Object.entries(metadata(tokens, seed, options));
   const list = tensors(tokens, random).map(({ data, ...tensor }) => ({
     ...tensor,
     data: littleEndian(data),
