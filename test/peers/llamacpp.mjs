@@ -9,7 +9,7 @@ export const llamacpp = {
   packages: ['xllamacpp==2026.10.11549'],
   tooLong: /exceeds the available context size/,
   startLimitMs: 30_000,
-  longTokens: 2000,
+  longTokens: 3500,
   rounds: 3,
   /** Written once, into a folder of the run. */
   model(folder) {

@@ -99,12 +99,16 @@ export async function startFrontend(workers) {
     url,
     serving,
     serves: (count) => until(`${count} servers are in use`, async () => (await serving()).length === count),
-    /** The one that computes the only request. */
-    async busy() {
-      const [worker] = await workersWith('requests_in_flight');
-      if (worker === undefined) throw new Error('no server is busy');
-      return worker;
+    /** Streams that went on elsewhere so far. */
+    async moves() {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      return [...text.matchAll(/^inference_health_migrations_total\{.*\} (\d+)$/gm)].reduce(
+        (sum, [, count]) => sum + Number(count),
+        0,
+      );
     },
+    /** The one that computes the only request; undefined: it is over. */
+    busy: async () => (await workersWith('requests_in_flight'))[0],
     async close() {
       const ended = once(child, 'exit');
       child.kill('SIGTERM');

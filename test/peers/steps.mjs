@@ -6,6 +6,7 @@ import { until } from './processes.mjs';
 const PROMPT = 'who controls the past';
 const CHAT = [{ role: 'user', content: 'who controls the past' }];
 const SHORT = 40;
+const TRIES = 5;
 
 const completion = (extra = {}) => ({ prompt: PROMPT, temperature: 0, max_tokens: SHORT, ...extra });
 const chat = (extra = {}) => ({ messages: CHAT, temperature: 0, max_tokens: SHORT, ...extra });
@@ -16,22 +17,35 @@ const ENDPOINTS = [
 const textOf = ({ text, message }) => text ?? message.content;
 const ms = (value) => `${Math.round(value)} ms`;
 
-/** A stream whose server gets a signal in the middle. */
-async function disturbed({ frontend, peers }, path, body, signal, afterCharacters = 200) {
-  let moved = null;
+/**
+ * A stream whose server gets a signal in the middle, so that it goes on at the other one. Tried again where the stream was over
+ * before its server was known: these models are fast.
+ */
+async function disturbed(world, path, body, signal, afterCharacters = 200) {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const answer = await struck(world, path, body, signal, afterCharacters);
+    if (answer.moves > 0) return answer;
+    world.peers.forEach((peer) => {
+      peer.signal('SIGCONT');
+    });
+    await allServe(world);
+  }
+  throw new Error(`${TRIES} streams were over before their servers could be struck`);
+}
+
+async function struck({ frontend, peers }, path, body, signal, afterCharacters) {
+  const before = await frontend.moves();
+  let peer = null;
+  let strike = null;
   const answer = await stream(frontend.url, path, body, {
     onText(text) {
-      if (moved !== null || text.length < afterCharacters) return;
-      moved = frontend.busy().then(async (url) => {
-        const peer = peers.find((each) => url.endsWith(each.url));
-        if (signal === 'SIGKILL') await peer.kill();
-        else peer.signal(signal);
-        return peer;
-      });
+      peer ??= frontend.busy().then((url) => peers.find((each) => url?.endsWith(each.url)));
+      if (text.length < afterCharacters) return;
+      strike ??= peer.then((busy) => (signal === 'SIGKILL' ? busy?.kill() : busy?.signal(signal)));
     },
   });
-  assert.ok(moved !== null, 'the stream was over before its server could be stopped');
-  return { ...answer, peer: await moved };
+  await strike;
+  return { ...answer, peer: await peer, moves: (await frontend.moves()) - before };
 }
 
 async function allServe({ frontend, peers }) {

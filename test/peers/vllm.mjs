@@ -9,9 +9,9 @@ export const vllm = {
   kind: 'vllm',
   packages: null,
   tooLong: /maximum context length is 2048 tokens/,
-  // It imports for a minute, on a busy machine for three.
-  startLimitMs: 300_000,
-  longTokens: 600,
+  // It imports for a minute, on a busy machine for five.
+  startLimitMs: 600_000,
+  longTokens: 1500,
   rounds: 1,
   model(folder) {
     const path = join(folder, 'tiny-llama');
