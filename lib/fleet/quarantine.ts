@@ -11,6 +11,8 @@ export interface Quarantine {
   has(hash: string, atMs: number): boolean;
   /** Milliseconds until it may be tried again; 0 if it may. */
   leftMs(hash: string, atMs: number): number;
+  /** Those that count, the oldest first, and since when each does. */
+  ages(atMs: number): readonly (readonly [hash: string, ageMs: number])[];
 }
 
 export interface QuarantineOptions {
@@ -45,6 +47,8 @@ export function createQuarantine(options: QuarantineOptions = {}): Quarantine {
     },
     has: (hash, atMs) => leftMs(hash, atMs) > 0,
     leftMs,
+    ages: (atMs) =>
+      [...untilMs].flatMap(([hash, until]) => (until > atMs ? [[hash, atMs + durationMs - until]] : [])),
   };
   return quarantine;
 }

@@ -176,6 +176,7 @@ export async function startFrontendWith(
       sharing?.attach({
         setThresholds: pool.thresholds.set,
         quarantine: requests.quarantine,
+        announce: () => documented.setStage('draining'),
         figures: metrics.figures,
         retryBudget: requests.retryBudget,
         hedgeBudget: requests.hedgeBudget,

@@ -27,8 +27,8 @@ export interface Requests {
   isDraining: boolean;
   readonly retryBudget: SharedBudget;
   readonly hedgeBudget: SharedBudget;
-  /** Refuses what is known elsewhere to cost workers their lives. */
-  quarantine(hash: string): void;
+  /** Refuses what is known elsewhere, and since when, to cost workers their lives. */
+  quarantine(hash: string, ageMs: number): void;
   /** True: there is no place for anybody, whatever the body says, and that has been answered. */
   refuseIfFull(id: string, terms: Omit<SentTerms, 'bytes'>, response: ServerResponse): boolean;
   run(request: StreamRequest, terms: SentTerms, response: ServerResponse): void;

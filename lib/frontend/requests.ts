@@ -55,7 +55,7 @@ export function createRequests(ports: RequestPorts): Requests {
     migrations,
     retryBudget,
     hedgeBudget,
-    quarantine: (hash) => quarantine.add(hash, monoMs()),
+    quarantine: (hash, ageMs) => quarantine.add(hash, monoMs() - ageMs),
     get isDraining() {
       return isDraining;
     },

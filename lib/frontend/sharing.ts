@@ -23,7 +23,10 @@ export interface Sharing {
 /** What the others may do to this frontend, and ask it. */
 export interface SharedParts {
   setThresholds(model: string, change: Partial<Thresholds>): void;
-  quarantine(hash: string): void;
+  /** @param ageMs since when that counts */
+  quarantine(hash: string, ageMs: number): void;
+  /** Probes say that it drains from now on; requests are still served. */
+  announce(): void;
   figures(): Promise<Figures>;
   readonly retryBudget: SharedBudget;
   readonly hedgeBudget: SharedBudget;

@@ -1,65 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { sleep, until } from '../helpers/package.js';
-import { CLI, type Program, withProgram } from '../helpers/program.js';
-import { endToy, post, type Streamed, startToy, stream, type ToyWorker } from './fleet.js';
-
-const TOKEN = 'token-of-an-operator';
-const URL_LINE = /"url":"(http:[^"]+)","probes":\["(http:[^"]+)"\]/;
-
-interface Shared {
-  readonly worker: ToyWorker;
-  readonly url: string;
-  readonly probes: string;
-  readonly program: Program;
-  /** Of the processes behind the port. */
-  pids(): number[];
-}
-
-async function withProcesses(
-  count: number,
-  use: (shared: Shared) => Promise<void>,
-  args: readonly string[] = [],
-): Promise<void> {
-  const worker = await startToy('one');
-  try {
-    const command = [...CLI, 'frontend', '--workers', worker.url, '--processes', String(count)];
-    await withProgram(
-      [...command, '--http-port', '0', '--health-mode', 'strict', ...args],
-      { env: { INFERENCE_HEALTH_ADMIN_TOKEN: TOKEN } },
-      async (program) => {
-        const [, url = '', probes = ''] = await program.prints(URL_LINE);
-        const { pid } = program.process;
-        const pids = (): number[] =>
-          readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-        await until(async () => (await fetch(`${probes}/health`)).status === 200);
-        await use({ worker, url, probes, program, pids });
-      },
-    );
-  } finally {
-    endToy(worker);
-  }
-}
-
-/** Over a connection of its own: each may come to another process. */
-const alone = { headers: { connection: 'close' } };
-
-/** Of the metrics of all processes. */
-async function figure(url: string, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`, alone)).text();
-  const line = text.split('\n').find((each) => each.startsWith(`inference_health_${name} `));
-  return line === undefined ? Number.NaN : Number(line.split(' ').pop());
-}
+import { CLI, withProgram } from '../helpers/program.js';
+import { post, type Streamed, stream, type ToyWorker } from './fleet.js';
+import { alone, figure, isRunning, TOKEN, withProcesses } from './shared-port.js';
 
 /** Lasts 10 s, so that all of it happens within streams; `soon` lets them end. */
 const LONG = { prompt: 'x', max_tokens: 1000 };
-const soon = (worker: ToyWorker): void => worker.steer({ tokenMs: 0 });
+const soon = ([worker]: readonly ToyWorker[]): void => worker?.steer({ tokenMs: 0 });
 
 const whole = (settled: PromiseSettledResult<Streamed>): boolean =>
   settled.status === 'fulfilled' && settled.value.isDone && settled.value.errors.length === 0;
 
 it('serves one port with several processes, and the end of one costs only its own streams', async () => {
-  await withProcesses(2, async ({ worker, url, probes, pids }) => {
+  await withProcesses(2, async ({ workers, url, probes, pids }) => {
     expect(pids().length).toBe(2);
     const health = await (await fetch(`${probes}/health`)).text();
     expect(await (await fetch(`${url}/health`, alone)).text()).toBe(health);
@@ -74,7 +27,7 @@ it('serves one port with several processes, and the end of one costs only its ow
     process.kill(victim, 'SIGKILL');
     await until(() => !pids().includes(victim));
     expect((await post(url, { prompt: 'x', max_tokens: 2 }, alone)).status).toBe(200);
-    soon(worker);
+    soon(workers);
     const wholes = (await settled).map(whole).filter((isWhole) => isWhole).length;
     // Each had some: who has how many depends on what the processes had said of themselves by then.
     expect([1, 2, 3]).toContain(wholes);
@@ -113,7 +66,7 @@ it('shares thresholds with all processes, those that come later too', async () =
 });
 
 it('drains all processes at SIGTERM: what runs finishes, what comes is refused, exit 0', async () => {
-  await withProcesses(2, async ({ worker, url, probes, program }) => {
+  await withProcesses(2, async ({ workers, url, probes, program }) => {
     const running = Array.from({ length: 4 }, () => stream(url, LONG));
     await until(async () => (await figure(url, 'requests_in_flight')) === 4);
     program.process.kill('SIGTERM');
@@ -128,11 +81,31 @@ it('drains all processes at SIGTERM: what runs finishes, what comes is refused, 
       '{"message":"Service is not ready","stage":"draining","status":"not_ready"}',
     ]);
     expect((await fetch(`${probes}/live`)).status).toBe(200);
-    soon(worker);
+    soon(workers);
     for (const streamed of await Promise.all(running))
       expect(streamed).toMatchObject({ isDone: true, errors: [], reason: 'length' });
     expect(await program.exit()).toBe(0);
   });
+});
+
+it('says on the API’s /health of each process that it drains, while stragglers are still served', async () => {
+  await withProcesses(
+    2,
+    async ({ url, program }) => {
+      const shown = async (): Promise<[number, string]> => {
+        const response = await fetch(`${url}/health`, alone);
+        return [response.status, await response.text()];
+      };
+      program.process.kill('SIGTERM');
+      await until(async () => {
+        const answers = await Promise.all([shown(), shown(), shown(), shown()]);
+        return answers.every(([status, text]) => status === 503 && text.includes('"stage":"draining"'));
+      });
+      expect((await post(url, { prompt: 'x', max_tokens: 2 }, alone)).status).toBe(200);
+      program.process.kill('SIGKILL');
+    },
+    { args: ['--shutdown-lame-duck-ms', '60000', '--shutdown-grace-period-ms', '90000'] },
+  );
 });
 
 it('ends streams with an error at a second SIGTERM', async () => {
@@ -151,13 +124,13 @@ it('ends streams with an error at a second SIGTERM', async () => {
 });
 
 it('lets streams finish when the process that has the port is killed, and leaves nothing behind', async () => {
-  await withProcesses(2, async ({ worker, url, program, pids }) => {
+  await withProcesses(2, async ({ workers, url, program, pids }) => {
     const running = Array.from({ length: 2 }, () => stream(url, LONG));
     await until(async () => (await figure(url, 'requests_in_flight')) === 2);
     const children = pids();
     program.process.kill('SIGKILL');
     await program.exit();
-    soon(worker);
+    soon(workers);
     for (const streamed of await Promise.all(running))
       expect(streamed).toMatchObject({ isDone: true, errors: [] });
     await until(() => children.every((pid) => !isRunning(pid)));
@@ -172,15 +145,6 @@ it('refuses limits that leave nothing for a process', async () => {
   });
 });
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 it('warns of a port that other machines reach, and names it in the log of each process', async () => {
   await withProcesses(
     2,
@@ -190,6 +154,6 @@ it('warns of a port that other machines reach, and names it in the log of each p
       const listens = /"url":"http:\/\/0\.0\.0\.0:\d+"[^\n]*"frontend listens"/g;
       await until(() => program.stderr().match(listens)?.length === 3);
     },
-    ['--http-host', '0.0.0.0'],
+    { args: ['--http-host', '0.0.0.0'] },
   );
 });

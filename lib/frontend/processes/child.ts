@@ -8,7 +8,7 @@ import { monoMs } from '../../native/clock.js';
 import { startFrontendWith } from '../frontend.js';
 import type { Frontend, FrontendOptions } from '../options.js';
 import type { SharedParts, Sharing } from '../sharing.js';
-import { type FromProcess, MAX_INSTANCES, type ToProcess } from './messages.js';
+import { ALIVE_MS, type FromProcess, MAX_ITEMS, type ToProcess } from './messages.js';
 import { createReports } from './reports.js';
 
 const REPORT_MS = 50;
@@ -87,7 +87,7 @@ export async function runFrontendProcess(
         answer(message.id, message.text);
         break;
       case 'poison':
-        parts?.quarantine(message.hash);
+        for (const [hash, ageMs] of message.hashes) parts?.quarantine(hash, ageMs);
         break;
       case 'budget': {
         const { deposits, withdrawals } = message.use;
@@ -97,6 +97,9 @@ export async function runFrontendProcess(
       }
       case 'collect':
         void sendFigures(message.id);
+        break;
+      case 'announce':
+        parts?.announce();
         break;
       case 'drain':
         void frontend()
@@ -126,7 +129,7 @@ export async function runFrontendProcess(
   function report(): void {
     const requests = reports.take();
     if (requests !== null) send({ type: 'requests', report: requests });
-    const changes = [...instances].slice(0, MAX_INSTANCES);
+    const changes = [...instances].slice(0, MAX_ITEMS);
     for (const [key] of changes) instances.delete(key);
     if (changes.length > 0) send({ type: 'instances', changes });
   }
@@ -149,6 +152,7 @@ export async function runFrontendProcess(
   const frontend = await startFrontendWith({ ...options, health: health as unknown as Health }, sharing);
   process.on('message', (message: ToProcess, socket?: Socket) => onMessage(() => frontend, message, socket));
   setInterval(report, REPORT_MS);
+  setInterval(() => send({ type: 'alive' }), ALIVE_MS).unref();
   setInterval(shareBudgets, BUDGET_MS).unref();
   setInterval(() => void sendFigures(null), FIGURES_MS).unref();
   const orphaned = (): void => {

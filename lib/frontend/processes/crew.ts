@@ -7,6 +7,8 @@ import type { FromProcess } from './messages.js';
 
 const FIRST_MS = 100;
 const LONGEST_MS = 10_000;
+/** Who is not ready by then never will be. */
+const START_MS = 60_000;
 /** Who has run so long has not failed to start. */
 const SETTLED_MS = 10_000;
 
@@ -45,6 +47,7 @@ export function createCrew({ entry, args, logger, ready, message, ended }: CrewP
     });
     const startedMs = performance.now();
     let isReady = false;
+    const late = setTimeout(() => child.kill('SIGKILL'), START_MS);
     children.add(child);
     starting.add(child);
     child.on('message', (news: FromProcess) => {
@@ -53,6 +56,7 @@ export function createCrew({ entry, args, logger, ready, message, ended }: CrewP
         return;
       }
       isReady = true;
+      clearTimeout(late);
       starting.delete(child);
       ready(child);
       first?.resolve();
@@ -60,6 +64,7 @@ export function createCrew({ entry, args, logger, ready, message, ended }: CrewP
     // A message to a process that has just ended; its end is told by itself.
     child.on('error', () => undefined);
     child.on('exit', (code, signal) => {
+      clearTimeout(late);
       children.delete(child);
       starting.delete(child);
       const isFirst = first !== undefined && !isReady;

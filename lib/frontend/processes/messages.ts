@@ -20,8 +20,11 @@ export interface RequestReport {
   readonly inFlight: number;
 }
 
-/** At most so many instances a message. */
-export const MAX_INSTANCES = 256;
+/** At most so many instances, or hashes, a message. */
+export const MAX_ITEMS = 256;
+
+/** Longer than that a process that turns says nothing only where it has no time. */
+export const ALIVE_MS = 250;
 
 export type ToProcess =
   /** With a socket. */
@@ -33,14 +36,15 @@ export type ToProcess =
       readonly change: Partial<Thresholds>;
     }
   | { readonly type: 'spread'; readonly id: number }
-  | { readonly type: 'poison'; readonly hash: string }
+  | { readonly type: 'poison'; readonly hashes: readonly (readonly [hash: string, ageMs: number])[] }
   | { readonly type: 'budget'; readonly use: BudgetUse }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'metrics'; readonly id: number; readonly text: string }
-  | { readonly type: 'drain' | 'resume' | 'close' };
+  /** That it is about to drain, that it does, that it does no more; the end. */
+  | { readonly type: 'announce' | 'drain' | 'resume' | 'close' };
 
 export type FromProcess =
-  | { readonly type: 'ready' }
+  | { readonly type: 'ready' | 'alive' }
   | { readonly type: 'taken'; readonly id: number }
   /** Asks for thresholds to count in all processes. */
   | {

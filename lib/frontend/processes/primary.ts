@@ -1,8 +1,7 @@
 /** Several processes behind one port: this one has the port, the probes and what is common; the others have the requests. */
 import type { ChildProcess } from 'node:child_process';
 import type { Logger } from '../../config/options.js';
-import { createFrontendHealth, type FrontendInstance } from '../../dialects/dynamo-frontend.js';
-import type { Thresholds } from '../../fleet/admission/thresholds.js';
+import { createFrontendHealth } from '../../dialects/dynamo-frontend.js';
 import type { Hold } from '../../lifecycle/claims.js';
 import type { Health } from '../../lifecycle/health.js';
 import { showFrontend } from '../../lifecycle/show-frontend.js';
@@ -12,10 +11,14 @@ import { warnOfOpenHost } from '../../worker/api.js';
 import { followDrain } from '../follow-drain.js';
 import type { FrontendOptions } from '../options.js';
 import { createShow } from '../show.js';
+import { createAsks } from './asks.js';
+import { createCommon } from './common.js';
 import { createCrew } from './crew.js';
-import { createHandOver, type Taker } from './hand-over.js';
-import type { FromProcess, ToProcess } from './messages.js';
-import { type FollowedReports, followReports } from './reports.js';
+import { createHandOver } from './hand-over.js';
+import { createSeenInstances } from './instances.js';
+import { allDrained, createMember, type Member } from './member.js';
+import type { FromProcess } from './messages.js';
+import { watchSilence } from './silence.js';
 import { createTotals } from './totals.js';
 
 export interface ProcessesOptions
@@ -33,101 +36,37 @@ export interface FrontendProcesses {
   close(patienceMs?: number): Promise<void>;
 }
 
-/** A process that does not turn is not waited for. */
-const ANSWER_MS = 1000;
 const CLOSE_MS = 2000;
 const PATIENCE_MS = 3000;
-
-interface Member extends Taker {
-  readonly id: number;
-  readonly reports: FollowedReports;
-  readonly instances: Set<string>;
-  send(message: ToProcess): void;
-  onDrained: (() => void) | null;
-}
 
 /** @throws InferenceHealthError ERR_PORT_IN_USE, ERR_HOST_INVALID, ERR_PORT_FORBIDDEN, ERR_CONFIG_INVALID */
 export async function startFrontendProcesses(options: ProcessesOptions): Promise<FrontendProcesses> {
   const { health, logger, host = '127.0.0.1' } = options;
   const members = new Map<ChildProcess, Member>();
-  const thresholds = new Map<string, Partial<Thresholds>>();
   const handOver = createHandOver();
   const totals = createTotals(() => members.size);
-  const seen = new Map<string, number>();
-  const replies = new Map<number, () => void>();
+  const asks = createAsks();
+  const common = createCommon(() => members.values());
   /** While no process takes requests. */
   let hold: Hold | null = health.hold('frontend');
   let lastId = 0;
-  let isRefusing = false;
 
   const show = createShow(
     () => documented,
     (view) => showFrontend(health, view),
   );
   const documented = createFrontendHealth(options.healthMode, show.soon);
+  const instances = createSeenInstances(documented);
   show.now();
-
-  /** Sends to each and resolves when all have answered that still run, or the time is over. */
-  async function askAll(message: (id: number) => ToProcess): Promise<void> {
-    await Promise.all(
-      [...members.values()].map((member) => {
-        lastId += 1;
-        const id = lastId;
-        return new Promise<void>((resolve) => {
-          const done = (): void => {
-            clearTimeout(timer);
-            replies.delete(id);
-            resolve();
-          };
-          const timer = setTimeout(done, ANSWER_MS);
-          replies.set(id, done);
-          member.send(message(id));
-        });
-      }),
-    );
-  }
 
   function ready(child: ChildProcess): void {
     lastId += 1;
-    const send = (message: ToProcess): void => {
-      if (child.connected) child.send(message, () => undefined);
-    };
-    const reports = followReports(health.requests.begin);
-    const member: Member = {
-      id: lastId,
-      reports,
-      instances: new Set(),
-      send,
-      onDrained: null,
-      inFlight: () => reports.inFlight,
-      give(id, socket, done) {
-        if (!child.connected) done(new Error('the process has ended'));
-        else child.send({ type: 'connection', id } satisfies ToProcess, socket, { keepOpen: true }, done);
-      },
-    };
+    const member = createMember(lastId, child, health.requests.begin);
     members.set(child, member);
-    for (const [model, change] of thresholds) send({ type: 'thresholds', id: 0, model, change });
-    if (isRefusing) send({ type: 'drain' });
+    common.tell(member);
     handOver.add(member);
     hold?.release();
     hold = null;
-  }
-
-  function noteInstance(member: Member, key: string, instance: FrontendInstance | null): void {
-    const had = member.instances.has(key);
-    if (instance !== null) {
-      member.instances.add(key);
-      if (!had) seen.set(key, (seen.get(key) ?? 0) + 1);
-      documented.set(key, instance);
-      return;
-    }
-    if (!member.instances.delete(key)) return;
-    const left = (seen.get(key) ?? 1) - 1;
-    if (left > 0) seen.set(key, left);
-    else {
-      seen.delete(key);
-      documented.delete(key);
-    }
   }
 
   function ended(child: ChildProcess, willRestart: boolean): void {
@@ -140,18 +79,18 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
     member.reports.lost();
     member.onDrained?.();
     totals.ended(member.id);
-    for (const key of [...member.instances]) noteInstance(member, key, null);
+    instances.forget(member.instances);
   }
-
-  const toOthers = (member: Member, message: ToProcess): void => {
-    for (const other of members.values()) if (other !== member) other.send(message);
-  };
 
   function onMessage(child: ChildProcess, message: FromProcess): void {
     const member = members.get(child);
     if (member === undefined) return;
+    const wasSilent = member.isSilent();
+    member.silentMs = 0;
+    if (wasSilent) handOver.awake();
     switch (message.type) {
       case 'ready':
+      case 'alive':
         break;
       case 'taken':
         handOver.taken(member, message.id);
@@ -161,31 +100,32 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
         handOver.reported(member);
         break;
       case 'instances':
-        for (const [key, instance] of message.changes) noteInstance(member, key, instance);
+        for (const [key, instance] of message.changes) instances.note(member.instances, key, instance);
         break;
       case 'poison':
-        toOthers(member, message);
+        common.poison(member, message.hash);
         break;
       case 'budget':
-        toOthers(member, message);
+        common.spend(member, message.use);
         break;
       case 'spread': {
         const { id, model, change } = message;
-        thresholds.set(model, { ...thresholds.get(model), ...change });
-        void askAll((own) => ({ type: 'thresholds', id: own, model, change })).then(() =>
-          member.send({ type: 'spread', id }),
-        );
+        common.setThresholds(model, change);
+        void asks
+          .all(members.values(), (own) => ({ type: 'thresholds', id: own, model, change }))
+          .then(() => member.send({ type: 'spread', id }));
         break;
       }
       case 'applied':
-        replies.get(message.id)?.();
+        asks.answered(message.id);
         break;
       case 'figures':
         totals.set(member.id, message.figures);
-        if (message.id !== null) replies.get(message.id)?.();
+        if (message.id !== null) asks.answered(message.id);
         break;
       case 'metrics':
-        void askAll((id) => ({ type: 'collect', id }))
+        void asks
+          .all(members.values(), (id) => ({ type: 'collect', id }))
           .then(totals.text)
           .then((text) => member.send({ type: 'metrics', id: message.id, text }));
         break;
@@ -195,21 +135,22 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
     }
   }
 
-  const announce = (): void => documented.setStage('draining');
+  function announce(): void {
+    documented.setStage('draining');
+    common.announce();
+  }
   function drain(): void {
-    isRefusing = true;
-    announce();
-    for (const { send } of members.values()) send({ type: 'drain' });
+    documented.setStage('draining');
+    common.drain();
+  }
+  function resume(): void {
+    documented.setStage('ready');
+    common.resume();
   }
   const cut = (): void => {
     crew.stop();
     for (const { send } of members.values()) send({ type: 'close' });
   };
-  function resume(): void {
-    isRefusing = false;
-    documented.setStage('ready');
-    for (const { send } of members.values()) send({ type: 'resume' });
-  }
   const unfollow = followDrain(health, { announce, refuse: drain, resume, cut });
 
   const crew = createCrew({
@@ -229,26 +170,17 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
     await crew.close(0);
     throw error;
   });
+  const unwatch = watchSilence(() => members.values(), logger);
   logger?.info({ url, processes: options.processes }, 'frontend listens');
 
   return {
     url,
     async close(patienceMs = PATIENCE_MS) {
       unfollow();
-      // What has begun since the last report is known to its own process alone.
-      const drained = [...members.values()].map(
-        (member) =>
-          new Promise<void>((resolve) => {
-            member.onDrained = resolve;
-          }),
-      );
+      const drained = allDrained([...members.values()], patienceMs);
       drain();
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise((resolve) => {
-        timer = setTimeout(resolve, patienceMs);
-      });
-      await Promise.race([Promise.all(drained), late]);
-      clearTimeout(timer);
+      await drained;
+      unwatch();
       documented.setStage('stopping');
       handOver.close();
       const ended = crew.close(CLOSE_MS);

@@ -1,7 +1,7 @@
 import { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from '../../fleet/retry-budget.js';
 
 export interface SharedBudget extends RetryBudget {
-  /** What this process has earned and spent since the last call. */
+  /** What this process has earned and spent since the last call. Calls are further apart than news are on their way. */
   take(): { readonly deposits: number; readonly withdrawals: number };
   /** What another process has. */
   add(use: { readonly deposits: number; readonly withdrawals: number }, atMs: number): void;
@@ -15,6 +15,8 @@ export function createSharedBudget(processes: number, options?: RetryBudgetOptio
   const budget = createRetryBudget(options);
   let deposits = 0;
   let withdrawals = 0;
+  /** Of the period before: what the others spent in it may still be on its way. */
+  let before = 0;
   return {
     deposit(atMs) {
       deposits += 1;
@@ -22,7 +24,7 @@ export function createSharedBudget(processes: number, options?: RetryBudgetOptio
     },
     tryWithdraw(atMs) {
       // The balance has this process's own withdrawals in it already; the others may have made as many.
-      const left = budget.balance(atMs) - (processes - 1) * withdrawals;
+      const left = budget.balance(atMs) - (processes - 1) * (withdrawals + before);
       if (left < processes || !budget.tryWithdraw(atMs)) return false;
       withdrawals += 1;
       return true;
@@ -32,6 +34,7 @@ export function createSharedBudget(processes: number, options?: RetryBudgetOptio
     take() {
       const use = { deposits, withdrawals };
       deposits = 0;
+      before = withdrawals;
       withdrawals = 0;
       return use;
     },
