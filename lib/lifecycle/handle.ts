@@ -15,6 +15,7 @@ import { createHandler } from './handler.js';
 import type { Health } from './health.js';
 import { createEndpoints } from './served-endpoint.js';
 import type { Service } from './service.js';
+import { SHOW_EVENTS } from './show-events.js';
 import { SHOW_FRONTEND } from './show-frontend.js';
 
 const DRAIN_POLL_MS = 20;
@@ -131,5 +132,6 @@ export function createHandle(service: Service, { listeners, engine, admin }: Sta
     [Symbol.asyncDispose]: close,
   };
   Object.defineProperty(handle, SHOW_FRONTEND, { value: service.showFrontend });
+  Object.defineProperty(handle, SHOW_EVENTS, { value: service.showEvents });
   return handle;
 }

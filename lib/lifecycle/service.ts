@@ -14,6 +14,8 @@ import { type BoardWriter, createBoard, createBoardWriter } from '../engine/boar
 import { createEngineMonitor, type EngineMonitor } from '../engine/monitor.js';
 import type { GpuEvent } from '../gpu/policy.js';
 import { createAppMetrics } from '../metrics/app-registry.js';
+import { createEventsBlock, writeEvents } from '../metrics/events-block.js';
+import type { EventsInput } from '../metrics/input.js';
 import { probeHistogramBytes } from '../metrics/probe-histogram.js';
 import { monoMs } from '../native/clock.js';
 import type { NativeGpu } from '../native/gpu-addon.js';
@@ -77,6 +79,8 @@ export interface Service {
   sendGpu(event: GpuEvent): void;
   /** What a frontend in this process says of its workers, for the probe thread to answer. */
   showFrontend(frontend: FrontendView): void;
+  /** Likewise a worker of its connection to NATS, for `/metrics`. */
+  showEvents(events: EventsInput): void;
   readonly engine: EngineMonitor;
   /** The engine's work as the watchdog sees it. */
   readonly board: BoardWriter;
@@ -153,6 +157,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
   const requests = createRequestsReader(block);
   const load = createLoadBlock();
   const loadReader = createLoadReader(load.buffer);
+  const eventsBlock = createEventsBlock();
   const admission = startAdmission(config.limits, load);
   const scopes = createActiveScopes();
   const unwatchWorkers = watchWorkers(block, monoMs);
@@ -220,6 +225,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
     heartbeat: native ? null : beats,
     requests: block.buffer,
     load: load.buffer,
+    events: eventsBlock,
     board: boardBuffer,
     counters: engine.counters,
     probes: new SharedArrayBuffer(probeHistogramBytes(PROBE_ROUTE_LABELS.length)),
@@ -357,6 +363,7 @@ export function startService(options: HealthOptions, config: Config, internals: 
       evaluator.setFrontend(frontend);
       probe.sendFrontend(frontend);
     },
+    showEvents: (events) => writeEvents(eventsBlock, events),
     sendGpu(event) {
       if (!isClosed) probe.sendGpu(event);
     },

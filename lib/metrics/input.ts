@@ -17,6 +17,8 @@ export interface MetricsInput {
   readonly loop: LoopInput | null;
   readonly requests: RequestsInput | null;
   readonly load: LoadInput | null;
+  /** Of a worker's connection to NATS; null where there is to be none. */
+  readonly events: EventsInput | null;
   /** Test requests of all endpoints since start, by outcome; null where none are sent. */
   readonly canary: Readonly<Record<string, number>> | null;
   /** Only for Dynamo listeners. */
@@ -24,6 +26,13 @@ export interface MetricsInput {
   readonly probe: ProbeInput;
   /** How often a dead probe thread was replaced; the main thread counts it. */
   readonly probeThreadReplacements: number;
+}
+
+export interface EventsInput {
+  readonly isConnected: boolean;
+  readonly reconnects: number;
+  readonly sent: number;
+  readonly dropped: number;
 }
 
 export interface BuildInput {

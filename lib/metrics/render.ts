@@ -1,6 +1,7 @@
 import { type Metric, Registry } from 'prom-client';
 import { addCanaryFamilies } from './families/canary.js';
 import { addDynamoFamilies, DYNAMO_PREFIX } from './families/dynamo.js';
+import { addEventFamilies } from './families/events.js';
 import { addGpuFamilies } from './families/gpu.js';
 import { addHostFamilies } from './families/host.js';
 import { addLoadFamilies } from './families/load.js';
@@ -23,6 +24,7 @@ export function buildFamilies(input: MetricsInput, self: SelfInput): Family[] {
   addLoopFamilies(set, input);
   addRequestFamilies(set, input);
   addLoadFamilies(set, input);
+  addEventFamilies(set, input);
   addCanaryFamilies(set, input);
   addProbeFamilies(set, input);
   addSelfFamilies(set, self);

@@ -6,6 +6,7 @@ import type { AdminConfig } from '../config/admin.js';
 import { stallDocument } from '../dialects/bitnet.js';
 import { createEngineJudge } from '../engine/judge.js';
 import { InferenceHealthError } from '../errors.js';
+import { readEvents } from '../metrics/events-block.js';
 import { createProbeHistogram } from '../metrics/probe-histogram.js';
 import { createMetricsRoute } from '../metrics/route.js';
 import type { NativeGpu } from '../native/gpu-addon.js';
@@ -258,6 +259,7 @@ const collect = (isDynamo = false) =>
     version: data.build.inference_health_version,
     requests,
     load,
+    events: () => readEvents(data.events),
     probes: () => histogram.snapshot(httpEngine?.server.connections() ?? 0),
     replacements: data.replacements,
   });

@@ -26,6 +26,8 @@ export interface ProbeThreadData {
   readonly requests: SharedArrayBuffer;
   /** Admission counts and reported load. */
   readonly load: SharedArrayBuffer;
+  /** A worker's connection to NATS. */
+  readonly events: SharedArrayBuffer;
   /** Probe counters, kept across replacements of the thread. */
   readonly probes: SharedArrayBuffer;
   /** What the main thread knows about the engine. */

@@ -1,5 +1,5 @@
 import type { LoadReader } from '../admission/load-block.js';
-import type { LoadInput, MetricsInput, ProbeInput } from '../metrics/input.js';
+import type { EventsInput, LoadInput, MetricsInput, ProbeInput } from '../metrics/input.js';
 import type { NativeAddon } from '../native/addon.js';
 import {
   CORES_BUSY_RATIO,
@@ -25,6 +25,7 @@ export interface CollectOptions {
   readonly version: string;
   readonly requests: RequestsReader;
   readonly load: LoadReader;
+  readonly events: () => EventsInput | null;
   readonly probes: () => ProbeInput;
   readonly replacements: number;
   /** Whether the answer is for a Dynamo listener. */
@@ -85,6 +86,7 @@ export function collectMetrics(options: CollectOptions): MetricsInput {
     },
     dynamo: options.isDynamo ? { uptimeMs: nowMs - evaluator.state().startedAtMs } : null,
     load: loadInput(options.load),
+    events: options.events(),
     canary: canaryInput(verdict.canaries),
     probe: options.probes(),
     probeThreadReplacements: options.replacements,

@@ -21,6 +21,7 @@ export interface ProbeThreadOptions {
   readonly heartbeat: SharedArrayBuffer | null;
   readonly requests: SharedArrayBuffer;
   readonly load: SharedArrayBuffer;
+  readonly events: SharedArrayBuffer;
   readonly probes: SharedArrayBuffer;
   readonly board: SharedArrayBuffer;
   readonly counters: () => readonly EngineCounter[];
@@ -122,6 +123,7 @@ export function startProbeThread(options: ProbeThreadOptions): ProbeThread {
       isDebugged: isDebugged(),
       requests: options.requests,
       load: options.load,
+      events: options.events,
       probes: options.probes,
       board: options.board,
       counters: options.counters(),

@@ -52,6 +52,7 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
     await endOutside();
     throw error;
   });
+  events?.showIn(health);
   health.engine.loading();
   health.model.loading();
   const engine = await makeEngine(options.engine, health).catch(async (error: unknown) => {

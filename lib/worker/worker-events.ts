@@ -3,9 +3,15 @@ import { openEvents } from '../events/connection.js';
 import type { EventsView, NatsOptions } from '../events/options.js';
 import { natsSettings } from '../events/settings.js';
 import { beaconSubject } from '../events/subjects.js';
+import type { Health } from '../lifecycle/health.js';
+import { showEvents } from '../lifecycle/show-events.js';
+
+const SHOW_MS = 250;
 
 export interface WorkerEvents {
   view(): EventsView;
+  /** In the metrics of this process from now on. */
+  showIn(health: Health): void;
   /** @param worker its name @returns where its beacons go */
   publisher(worker: string): (json: string) => void;
   close(): Promise<void>;
@@ -23,6 +29,7 @@ export async function openWorkerEvents(
   if (settings === null) return null;
   const { namespace, component } = settings;
   const connection = await openEvents(settings, { name: 'inference-health worker', logger });
+  let timer: NodeJS.Timeout | undefined;
   return {
     view: () => ({
       isConnected: connection.isConnected,
@@ -36,6 +43,14 @@ export async function openWorkerEvents(
       const subject = beaconSubject(namespace, component ?? 'backend', worker);
       return (json) => connection.publish(subject, json);
     },
-    close: () => connection.close(),
+    showIn(health) {
+      const show = (): void => showEvents(health, connection);
+      show();
+      timer = setInterval(show, SHOW_MS).unref();
+    },
+    close() {
+      clearInterval(timer);
+      return connection.close();
+    },
   };
 }

@@ -10,6 +10,7 @@ import { endToy, post, startToy, stream, type ToyWorker } from '../frontend/flee
 import { withCertificates } from '../helpers/certificates.js';
 import { type NatsServer, withNats } from '../helpers/nats.js';
 import { ROOT, sleep, until } from '../helpers/package.js';
+import { promtoolComplaint } from '../metrics/promtool.js';
 
 interface Fleet {
   readonly frontend: Frontend;
@@ -76,13 +77,20 @@ async function withOther(nats: NatsServer, use: (other: NatsConnection) => Promi
 
 describe('beacons over NATS', () => {
   it('come beside those over HTTP, and each counts once', async () => {
-    await withFleet({}, async ({ frontend }) => {
+    await withFleet({}, async ({ frontend, worker }) => {
       await until(() => heard(frontend) > 4);
       expect(view(frontend)).toMatchObject({ isConnected: true, reconnects: 0, dropped: 0 });
       expect(view(frontend).ignored).toMatchObject({ malformed: 0, oversize: 0, mismatch: 0 });
       const metrics = await (await fetch(`${frontend.url}/metrics`)).text();
       expect(metrics).toMatch(/^inference_health_events_connected 1$/m);
       expect(metrics).toMatch(/^inference_health_events_ignored_total\{reason="malformed"\} 0$/m);
+      const own = await until(async () => {
+        const text = await (await fetch(`${worker.probes}/metrics`)).text();
+        return /^inference_health_events_sent_total [1-9]/m.test(text) ? text : null;
+      });
+      expect(own).toMatch(/^inference_health_events_connected 1$/m);
+      expect(own).toMatch(/^inference_health_events_(reconnects|dropped)_total \d+$/m);
+      expect(promtoolComplaint(own)).toBeNull();
     });
   });
 

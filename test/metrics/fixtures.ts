@@ -57,6 +57,7 @@ export function metricsInput(changes: Partial<MetricsInput> = {}): MetricsInput 
       figures: { running: 3, waiting: 2, kvBlocksUsed: 70, kvBlocksTotal: 100, prefillTokens: 4096 },
       rejections: { queue_full: 5, queue_bytes: 0, queue_timeout: 1, deadline: 0, draining: 0 },
     },
+    events: { isConnected: true, reconnects: 2, sent: 4000, dropped: 12 },
     loop: {
       busyMs: 1500,
       longestStallMs: 2500,
