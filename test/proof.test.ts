@@ -28,10 +28,11 @@ function prove(name: string, options: Record<string, string>): string {
 }
 
 // Times are left to the whole proofs, on a machine that has nothing else to do.
-test('a frontend at three times its load fails nobody, and tells everybody it refuses when to come back', {
+// Slow workers: a machine that does much else at the same time must be able to ask for more than they can give.
+test('a frontend at many times its load fails nobody, and tells everybody it refuses when to come back', {
   timeout: 120_000,
 }, () => {
-  const output = prove('overload', { for: '3', tokens: '16', seed: '5' });
+  const output = prove('overload', { for: '3', tokens: '16', step: '100', load: '6', seed: '5' });
   expect(output).toMatch(/holds {2}none failed/);
   expect(output).toMatch(/holds {2}\d+ refused, each with Retry-After/);
 });

@@ -11,6 +11,9 @@ import { HAS_ENGINE, withModel } from '../llama/helpers.js';
 
 const URL_LINE = /"url":"(http:[^"]+)","probes":\["(http:[^"]+)"\]/;
 
+/** Over a connection of its own: a drain closes those that are idle, also one that is just being used again. */
+const alone = { method: 'POST', headers: { connection: 'close' } };
+
 /** Exit code and last line of standard error of a command that cannot start. */
 async function fails(args: readonly string[], env: Record<string, string> = {}): Promise<[unknown, string]> {
   return withProgram([...CLI, ...args], { env }, async (program) => {
@@ -46,7 +49,7 @@ describe('the command frontend', () => {
           program.process.kill('SIGTERM');
           await until(async () => {
             const body = '{"prompt":"late","max_tokens":1}';
-            const late = await fetch(`${url}/v1/completions`, { method: 'POST', body });
+            const late = await fetch(`${url}/v1/completions`, { ...alone, body });
             return late.status === 503 && late.headers.get('retry-after') === '1';
           });
           expect(await running).toMatchObject({ isDone: true, errors: [], reason: 'length' });
@@ -84,7 +87,7 @@ describe('the command frontend', () => {
         await withProgram([...CLI, ...args, ...flags], { env }, async (program) => {
           const [, url = '', probes = ''] = await program.prints(URL_LINE);
           const body = '{"prompt":"x","max_tokens":2}';
-          const ask = async () => (await fetch(`${url}/v1/completions`, { method: 'POST', body })).status;
+          const ask = async () => (await fetch(`${url}/v1/completions`, { ...alone, body })).status;
           const ready = async () => (await fetch(`${probes}/readyz`)).status;
           await until(async () => (await ask()) === 200);
           await told('/drain');
@@ -158,7 +161,8 @@ describe('the command frontend', () => {
       const [, url = ''] = await program.prints(URL_LINE);
       expect((await fetch(`${url}/live`)).status).toBe(200);
       await program.logs(
-        /"error":"[^\n]*127\.0\.0\.1:1[^\n]*"discovery does not answer: what is known stays"/,
+        // A machine that is too busy to be refused in time meets the deadline of the call.
+        /"error":"[^\n]*(127\.0\.0\.1:1|eadline)[^\n]*"discovery does not answer: what is known stays"/,
       );
     });
   });

@@ -4,7 +4,8 @@ import { until } from '../helpers/package.js';
 import { endToy, startToy } from './fleet.js';
 
 const text = async (url: string): Promise<[number, string, string | null]> => {
-  const response = await fetch(url);
+  // A drain closes connections that are idle, also one that is just being used again.
+  const response = await fetch(url, { headers: { connection: 'close' } });
   return [response.status, await response.text(), response.headers.get('content-type')];
 };
 
