@@ -1,27 +1,26 @@
-import { createFrontendHealth, type FrontendHealth } from '../dialects/dynamo-frontend.js';
+import { createFrontendHealth } from '../dialects/dynamo-frontend.js';
 import { showFrontend } from '../lifecycle/show-frontend.js';
 import { monoMs } from '../native/clock.js';
 import { poolAdmission } from './admission-options.js';
 import { openFrontendApi } from './api.js';
-import { createBusyThresholdRoute } from './busy-threshold-route.js';
 import { type EventFeed, openEventFeed } from './event-feed.js';
 import { createFinder } from './finder.js';
 import { followDrain } from './follow-drain.js';
 import { createGate } from './gate.js';
 import { createFrontendMetrics } from './metrics.js';
 import { onlyTls } from './only-tls.js';
+import { openRoutes } from './open-routes.js';
 import type { Frontend, FrontendOptions } from './options.js';
 import { createWorkerPool } from './pool.js';
 import { createRegister } from './register.js';
 import { createRequests } from './requests.js';
-import { createRoutes } from './routes.js';
+import { withSharing } from './shared-health.js';
 import type { Sharing } from './sharing.js';
 import { createShow } from './show.js';
-import { createTermsReader } from './terms.js';
 import { startTicker } from './ticker.js';
 import { validateFrontend } from './validate.js';
 import { createWorkerHttp } from './worker-http.js';
-import { parseWorkerUrl } from './worker-url.js';
+import { normalWorkerUrl, parseWorkerUrl } from './worker-url.js';
 
 export type { Frontend, FrontendOptions } from './options.js';
 
@@ -39,7 +38,7 @@ export async function startFrontendWith(
   sharing: Sharing | null,
 ): Promise<Frontend> {
   validateFrontend(options);
-  const { host = '127.0.0.1', maxBodyBytes = 10 * 1024 * 1024 } = options;
+  const { host = '127.0.0.1' } = options;
   const log = (fields: object, message: string): void => options.logger?.info(fields, message);
   const show = createShow(
     () => documented,
@@ -48,7 +47,7 @@ export async function startFrontendWith(
   const documented = withSharing(createFrontendHealth(options.healthMode, show.soon), sharing);
   show.now();
 
-  const given = options.workers ?? [];
+  const given = (options.workers ?? []).map(normalWorkerUrl);
   const isForeign = given.some((url) => (parseWorkerUrl(url)?.engine ?? null) !== null);
   const workerHttp = createWorkerHttp(options);
   const api = openFrontendApi(options, () => routes, workerHttp);
@@ -111,32 +110,7 @@ export async function startFrontendWith(
 
   const watch = found.watch({ onChange: register.onView, isHealthy: pool.isAnswering });
 
-  const routes = createRoutes({
-    documented,
-    metrics: { contentType: metrics.contentType, text: sharing?.metricsText ?? metrics.text },
-    requests,
-    maxBodyBytes,
-    isForeign,
-    busyThreshold:
-      options.adminToken === undefined
-        ? null
-        : createBusyThresholdRoute(options.adminToken, {
-            ...pool.thresholds,
-            async set(model, change) {
-              log({ model, ...change }, 'thresholds set');
-              if (sharing === null) pool.thresholds.set(model, change);
-              else await sharing.spread(model, change);
-            },
-          }),
-    models: pool.models,
-    report: (id, error) =>
-      options.logger?.error(
-        { request: id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
-        'the frontend failed a request',
-      ),
-    ...(options.paths === undefined ? {} : { paths: options.paths }),
-    termsOf: createTermsReader(admission),
-  });
+  const routes = openRoutes({ documented, metrics, requests, pool, options, isForeign, sharing, log });
 
   async function drain(): Promise<void> {
     documented.setStage('draining');
@@ -207,28 +181,5 @@ export async function startFrontendWith(
     resume,
     close,
     [Symbol.asyncDispose]: close,
-  };
-}
-
-function withSharing(health: FrontendHealth, sharing: Sharing | null): FrontendHealth {
-  if (sharing === null) return health;
-  return {
-    get mode() {
-      return health.mode;
-    },
-    get stage() {
-      return health.stage;
-    },
-    setStage: health.setStage,
-    health: health.health,
-    live: health.live,
-    set(key, instance) {
-      health.set(key, instance);
-      sharing.instance(key, instance);
-    },
-    delete(key) {
-      health.delete(key);
-      sharing.instance(key, null);
-    },
   };
 }

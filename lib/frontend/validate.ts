@@ -7,7 +7,7 @@ import { validateAdmission } from './admission-options.js';
 import { rejectUnknownOptions } from './option-keys.js';
 import type { FrontendOptions } from './options.js';
 import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
-import { FOREIGN_ENGINES, parseWorkerUrl } from './worker-url.js';
+import { normalWorkerUrl, parseWorkerUrl, workerUrlFault } from './worker-url.js';
 
 const COUNT = { type: 'number', min: 0, max: Number.MAX_SAFE_INTEGER } as const;
 const NULLABLE = ['maxSeqLen', ...Object.keys(NO_THRESHOLDS)];
@@ -24,18 +24,14 @@ export function validateFrontend(options: FrontendOptions): void {
     throw invalid('workers', `${urls}, at least one where discovery is off`, workers);
   const engines = new Set<string>();
   for (const url of workers) {
-    const address = parseWorkerUrl(url);
-    if (address === null)
-      throw invalid(
-        'workers',
-        `URLs as http://host:port or https://host:port, of other servers with ${FOREIGN_ENGINES.map((engine) => `${engine}+`).join(', ')} before it`,
-        url,
-      );
-    engines.add(address.engine ?? '');
+    const fault = workerUrlFault(url);
+    if (fault !== null) throw invalid('workers', fault, url);
+    engines.add(parseWorkerUrl(url)?.engine ?? '');
   }
   // What is lost at one could not go on at the other: they do not speak of tokens in the same way.
   if (engines.size > 1) throw invalid('workers', 'workers of one kind', workers);
-  if (new Set(workers).size < workers.length) throw invalid('workers', 'each URL once', workers);
+  if (new Set(workers.map(normalWorkerUrl)).size < workers.length)
+    throw invalid('workers', 'each URL once, however it is written', workers);
   if (!Number.isInteger(overloadStatus) || overloadStatus < 400 || overloadStatus > 599)
     throw invalid('overloadStatus', 'an HTTP status from 400 to 599', overloadStatus);
   if (healthMode !== undefined)

@@ -5,7 +5,7 @@ export const FOREIGN_ENGINES = ['openai', 'vllm', 'sglang', 'llamacpp'] as const
 export type ForeignEngine = (typeof FOREIGN_ENGINES)[number];
 
 export interface WorkerAddress {
-  /** `http://host:port` or `https://host:port`. */
+  /** `http://host:port` or `https://host:port`, as `URL` writes it. */
   readonly origin: string;
   /** Null: a worker of this package. */
   readonly engine: ForeignEngine | null;
@@ -13,14 +13,45 @@ export interface WorkerAddress {
 
 /** `http://host:port` of a worker, or `vllm+http://host:port` and the like of another server; null: none of these. */
 export function parseWorkerUrl(url: string): WorkerAddress | null {
-  const [, prefix, origin = ''] = /^(?:([a-z]+)\+)?(https?:\/\/.*)$/.exec(url) ?? [];
-  const engine = FOREIGN_ENGINES.find((name) => name === prefix) ?? null;
-  if (prefix !== undefined && engine === null) return null;
+  const read = readWorkerUrl(url);
+  return typeof read === 'string' ? null : read;
+}
+
+/**
+ * The one way to write a worker's address: host in lower case, no default port, no slash at the end. Two spellings of one
+ * worker would be two workers.
+ * @returns the URL as it came where it is none
+ */
+export function normalWorkerUrl(url: string): string {
+  const read = readWorkerUrl(url);
+  if (typeof read === 'string') return url;
+  return read.engine === null ? read.origin : `${read.engine}+${read.origin}`;
+}
+
+/** What an address must be that this one is not; null: nothing. */
+export function workerUrlFault(url: unknown): string | null {
+  const read = typeof url === 'string' ? readWorkerUrl(url) : FORM;
+  return typeof read === 'string' ? read : null;
+}
+
+const FORM = 'URLs as http://host:port or https://host:port';
+
+/** The address, or what it should have been. */
+function readWorkerUrl(url: string): WorkerAddress | string {
+  const [, prefix, scheme, rest = ''] = /^(?:([^:/+]*)\+)?([a-z]+):\/\/(.*)$/i.exec(url) ?? [];
+  if (scheme === undefined) return `${FORM}, with the http:// or https://`;
+  if (!/^https?$/i.test(scheme)) return `${FORM}, not ${scheme}://`;
+  const engine = FOREIGN_ENGINES.find((name) => name === prefix?.toLowerCase()) ?? null;
+  if (prefix !== undefined && engine === null)
+    return `${FORM}, of other servers with ${FOREIGN_ENGINES.map((name) => `${name}+`).join(', ')} before it`;
   try {
-    const { pathname, search, hash, username } = new URL(origin);
-    return pathname === '/' && search === '' && hash === '' && username === '' ? { origin, engine } : null;
+    const { origin, pathname, search, hash, username, password } = new URL(`${scheme}://${rest}`);
+    if (username !== '' || password !== '') return `${FORM}, without a user name or password`;
+    if (pathname !== '/' || search !== '' || hash !== '')
+      return `${FORM}, without the ${pathname === '/' ? '' : pathname}${search}${hash} behind it`;
+    return { origin, engine };
   } catch {
-    return null;
+    return `${FORM}, with a host and a port from 0 to 65535`;
   }
 }
 

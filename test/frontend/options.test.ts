@@ -27,9 +27,23 @@ describe('a frontend is not started with', () => {
     [{ healthMode: 'strikt' }, /healthMode: expected 'documented' or /],
     [{ maxBodyBytes: '10' }, /maxBodyBytes: expected a number/],
     [{ admission: 7 }, /option admission: expected an object, received 7/],
+    [{ workers: ['localhost:8081'] }, /workers: expected .*with the http:\/\/ or https:\/\/, received/],
+    [{ workers: ['ftp://a:1'] }, /not ftp:\/\/, received/],
+    [{ workers: ['tgi+http://a:1'] }, /vllm\+.* before it, received/],
+    [{ workers: ['http://a:1/v1'] }, /without the \/v1 behind it, received/],
+    [{ workers: ['http://a:1/?x=1'] }, /without the \?x=1 behind it/],
+    [{ workers: ['http://me@a:1'] }, /without a user name or password/],
+    [{ workers: ['http://a:99999'] }, /a port from 0 to 65535/],
+    [{ workers: [8081] }, /workers: expected URLs .*received 8081/],
+    [{ workers: ['http://a:80', 'HTTP://A/'] }, /each URL once, however it is written/],
   ])('%j', async (options, message) => {
     const started = startFrontend({ port: 0, workers: ['http://127.0.0.1:1'], ...options });
     await expect(started).rejects.toMatchObject(invalid(message));
+  });
+
+  it('two names for a worker, however its URL is written', async () => {
+    await using frontend = await startFrontend({ port: 0, workers: ['HTTP://LOCALHOST:80/', 'http://b:1/'] });
+    expect(frontend.workers().map(({ url }) => url)).toEqual(['http://localhost', 'http://b:1']);
   });
 
   it('nothing at all', async () => {

@@ -18,7 +18,7 @@ export const INVARIANTS = {
   16: 'discovery: revisions rise, removed incarnations stay away, no deletion while unsynced',
   17: 'no worker dies of the store, a canary or a peer',
   18: 'ejection depends on outcomes of its own generation and window',
-  19: 'a request costs at most two workers their lives',
+  19: 'a request that kills at one token costs at most two workers their lives',
   20: 'Retry-After on every rejection for load, at most 60 s',
   21: 'a worker that failed a request is not picked for it again',
   22: 'every request ends',
