@@ -41,13 +41,18 @@ for (const name of ['ours', 'dynamo', 'smg', 'envoy'] as const) {
 }
 
 console.log(
-  '\n| migration rules | requests | ended with an error | of those | attempts |\n|---|---|---|---|---|',
+  '\n| migration rules | requests | whole by the end | ended with an error | of those | attempts |\n|---|---|---|---|---|---|',
 );
-for (const name of ['ours', 'dynamo-migration'] as const) {
-  const { stats } = await run(name, MIGRATIONS, 0.2);
-  const failed = sumOf(stats.failed);
+const MOVES = [
+  [', at most 3 moves a minute', 'ours', { ...MIGRATIONS, migrationLimit: 3 }],
+  [', at most 8 moves a minute', 'ours', MIGRATIONS],
+  ['', 'dynamo-migration', MIGRATIONS],
+] as const;
+for (const [limit, name, profile] of MOVES) {
+  const { requests, finished, failed, dispatches } = (await run(name, profile, 0.2)).stats;
+  const errors = sumOf(failed);
   console.log(
-    `| ${titleOf(name)} | ${stats.requests} | ${failed} (${percent(failed, stats.requests)}) | ${outcomes(stats.failed)} | ${stats.dispatches} |`,
+    `| ${titleOf(name)}${limit} | ${requests} | ${finished} (${percent(finished, requests)}) | ${errors} (${percent(errors, requests)}) | ${outcomes(failed)} | ${dispatches} |`,
   );
 }
 

@@ -123,7 +123,7 @@ async function many(countOf: number): Promise<void> {
   const { probes } = batch.stats;
   if (values.profile === 'pauses')
     console.log(
-      `${ejections} false ejections in ${probes} beacons and ${dispatches} requests to workers: ${((1e6 * ejections) / (probes + dispatches)).toFixed(2)} in a million`,
+      `${ejections} false ejections in ${probes} beacons and ${dispatches} requests to workers, ${probes + dispatches} together: ${((1e6 * ejections) / (probes + dispatches)).toFixed(2)} in a million`,
     );
   const failing = batch.failed.map(({ seed }) => seed);
   console.log(
