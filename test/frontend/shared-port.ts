@@ -44,6 +44,15 @@ export async function withProcesses(
           readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
         children = pids();
         await until(async () => (await fetch(`${probes}/health`)).status === 200);
+        // That is so when one of them has the worker; connections go to each in turn.
+        const looks = url.startsWith('https:') ? 0 : 2 * count;
+        await until(async () => {
+          for (let i = 0; i < looks; i += 1) {
+            const models = await (await fetch(`${url}/v1/models`, alone)).text();
+            if (!models.includes('"toy"')) return false;
+          }
+          return true;
+        });
         await use({ url, probes, program, workers, pids });
       },
     );
