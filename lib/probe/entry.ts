@@ -31,6 +31,8 @@ import { createStallWatch } from './stall-watch.js';
 import { untilNextLook } from './tick.js';
 
 const RELEASE_EVERY_MS = 900;
+/** How often GPUs are looked at for faults: two numbers are compared. */
+const GLANCE_MS = 100;
 
 const data = workerData as ProbeThreadData;
 const { config, loop } = data;
@@ -178,6 +180,19 @@ function tick(): void {
     isWatching: !engine.isIdle() || gpu?.isWatching() === true,
   });
   timer = setTimeout(tick, delayMs);
+  if (gpu?.isWatching() === true) glances ??= setInterval(glance, GLANCE_MS);
+}
+
+/** A GPU's fault is for the application to learn of soon, though nobody asks. */
+function glance(): void {
+  try {
+    if (gpu?.glance() !== true) return;
+  } catch (error) {
+    onError(error);
+    return;
+  }
+  clearTimeout(timer);
+  tick();
 }
 
 function fail(error: unknown): void {
@@ -189,10 +204,12 @@ function fail(error: unknown): void {
 let httpEngine: LoadedHttpEngine | null = null;
 let admin: AdminServer | null = null;
 let timer: NodeJS.Timeout | undefined;
+let glances: NodeJS.Timeout | undefined;
 const control = new Int32Array(data.control);
 
 function shut(): void {
   clearTimeout(timer);
+  clearInterval(glances);
   httpEngine?.server.close();
   admin?.close();
   if (!source.native) addon.stopSampler();

@@ -12,6 +12,11 @@ export interface GpuWatch {
   /** True when a fault may have come or gone, or two seconds have passed since the last step. */
   isDue(version: number, nowMs: number): boolean;
   step(nowMs: number): GpuReport | null;
+  /**
+   * Whether a fault may have come or gone since the last look: then a step is due. For somebody who looks often, and at most
+   * two numbers are compared while nothing has happened.
+   */
+  glance(): boolean;
   /** There are GPUs to judge. */
   isWatching(): boolean;
   /** An error of the engine, or its end: see `GpuEvent`. */
@@ -56,14 +61,20 @@ export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: (
     return judge;
   }
 
+  function isNews(version: number): boolean {
+    if (version === seenVersion) return false;
+    seenVersion = version;
+    if (judge === null) return true;
+    hasNews ??= createGpuNews(native);
+    return hasNews();
+  }
+
   return {
-    isDue(version, nowMs) {
-      if (nowMs >= dueMs) return true;
-      if (version === seenVersion) return false;
-      seenVersion = version;
-      if (judge === null) return true;
-      hasNews ??= createGpuNews(native);
-      return hasNews();
+    isDue: (version, nowMs) => nowMs >= dueMs || isNews(version),
+    glance() {
+      if (judge === null || !isNews(native.gpuVersion())) return false;
+      dueMs = 0;
+      return true;
     },
     step(nowMs) {
       seenVersion = native.gpuVersion();
