@@ -45,6 +45,12 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
     variable: 'DYN_MIGRATION_MAX_SEQ_LEN',
   },
   {
+    flag: '--poison-workers',
+    placeholder: 'N',
+    kind: { type: 'integer', min: 1, max: 1000 },
+    meaning: 'workers lost at one token of a request before it is taken for the cause (2)',
+  },
+  {
     flag: '--active-decode-blocks-threshold',
     placeholder: 'N',
     kind: { type: 'number', min: 0, max: 1 },

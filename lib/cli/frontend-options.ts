@@ -71,6 +71,7 @@ function frontendOptions(values: FleetValues): Omit<FrontendOptions, 'health' | 
     migration: {
       ...given('migrationLimit', get<number>('migration-limit')),
       ...given('maxSeqLen', get<number>('migration-max-seq-len')),
+      ...given('poisonWorkers', get<number>('poison-workers')),
     },
     thresholds: {
       activeDecodeBlocks: get<number>('active-decode-blocks-threshold') ?? null,

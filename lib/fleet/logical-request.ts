@@ -34,8 +34,8 @@ interface Question {
 const NOTHING: RequestOutput = { client: [], effects: [] };
 
 export function createLogicalRequest(options: LogicalRequestOptions): LogicalRequest {
-  const suspicion = createSuspicion();
-  const poisonTokens = options.limits?.poisonTokens ?? DEFAULT_LIMITS.poisonTokens;
+  const { poisonTokens, poisonWorkers } = { ...DEFAULT_LIMITS, ...options.limits };
+  const suspicion = createSuspicion(poisonWorkers);
   const choices: Choice[] = Array.from({ length: options.choices ?? 1 }, (_, index) => ({
     migrator: createMigrator({ ...options, suspicion, hasSibling: (ref) => hasSibling(index, ref) }),
     assembler: createAssembler(options.stop === undefined ? {} : { stop: options.stop }),

@@ -66,9 +66,10 @@ export interface MigrationRun {
 }
 
 export function createRun(options: MigratorOptions): MigrationRun {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   return {
     request: options.request,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits,
     mayRetry: options.retryBudget ?? (() => true),
     mayHedge: options.hedgeBudget ?? (() => false),
     hasSibling: options.hasSibling ?? (() => false),
@@ -83,7 +84,7 @@ export function createRun(options: MigratorOptions): MigrationRun {
     excluded: [],
     migratedAtMs: [],
     usedOnce: new Set(),
-    suspicion: options.suspicion ?? createSuspicion(),
+    suspicion: options.suspicion ?? createSuspicion(limits.poisonWorkers),
     isFirstUnsentFree: true,
     hasLost: false,
     lastOutcome: null,

@@ -23,11 +23,10 @@ export interface MigrationLimits {
   /** First wait before a further attempt; doubles up to `backoffCapMs`. The first migration does not wait. */
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
-  /**
-   * A worker that is lost before this many tokens came from it may have been killed by the request; after two such workers
-   * at the same length of the log, or three at any, the request counts as poison.
-   */
+  /** A worker that is lost before this many tokens came from it may have been killed by the request. */
   readonly poisonTokens: number;
+  /** After so many such workers at the same length of the log, or one more at any, the request counts as poison. Default 2. */
+  readonly poisonWorkers: number;
 }
 
 export const DEFAULT_LIMITS: MigrationLimits = {
@@ -37,6 +36,7 @@ export const DEFAULT_LIMITS: MigrationLimits = {
   backoffBaseMs: 25,
   backoffCapMs: 1000,
   poisonTokens: 8,
+  poisonWorkers: 2,
 };
 
 /** Longest silence of an attempt: before its first sign of progress and after. Milliseconds. */

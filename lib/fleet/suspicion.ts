@@ -12,12 +12,12 @@ export interface Suspicion {
   lost(length: number, ref: WorkerRef): readonly WorkerRef[] | null;
 }
 
-const AT_ONE_PLACE = 2;
-/** Some die of a request now here, now there, as of the memory that it takes: so many are no chance any more. */
-const AT_ANY = 3;
-
-/** One for all choices of a request. */
-export function createSuspicion(): Suspicion {
+/**
+ * One for all choices of a request.
+ * @param workers so many at one place are no chance any more. Some die of a request now here, now there, as of the memory that it
+ *   takes: one more at any
+ */
+export function createSuspicion(workers: number): Suspicion {
   const everywhere: WorkerRef[] = [];
   const places = new Map<number, WorkerRef[]>();
   return {
@@ -26,8 +26,8 @@ export function createSuspicion(): Suspicion {
       places.set(length, here);
       add(here, ref);
       add(everywhere, ref);
-      if (here.length >= AT_ONE_PLACE) return here;
-      return everywhere.length >= AT_ANY ? everywhere : null;
+      if (here.length >= workers) return here;
+      return everywhere.length > workers ? everywhere : null;
     },
   };
 }

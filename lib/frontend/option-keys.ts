@@ -39,6 +39,7 @@ const MIGRATION = keysOf<MigrationLimits>({
   backoffBaseMs: true,
   backoffCapMs: true,
   poisonTokens: true,
+  poisonWorkers: true,
 });
 const THRESHOLDS = keysOf<Thresholds>({
   activeDecodeBlocks: true,

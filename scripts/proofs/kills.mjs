@@ -35,7 +35,8 @@ export async function prove(args) {
     workers: plan.workers,
     worker: { engine: 'llama', sequences: plan.sequences, nice: plan.nice },
     // Of a stream that lives for ten seconds here more workers die than of one in a fleet that is well.
-    frontend: { args: ['--migration-limit', '20'] },
+    // With a kill every two seconds several of its workers may die in turn before it has a token from any: not of it.
+    frontend: { args: ['--migration-limit', '20', '--poison-workers', '4'] },
   });
   try {
     return await run(fleet, plan);

@@ -179,6 +179,17 @@ describe('a migrator', () => {
     expect(unlucky.of('poison')).toEqual([]);
   });
 
+  it('stops it after as many workers as it was told', () => {
+    const lost = running({ limits: { poisonWorkers: 3 } });
+    lost.tokens(0, 0, 1);
+    lost.fail(0, 'reset');
+    lost.fail(1, 'reset');
+    expect([lost.of('poison'), lost.migrator.end()]).toEqual([[], null]);
+    lost.step({ type: 'tick', atMs: 1000, random: 0.5 });
+    lost.fail(2, 'reset', 1001);
+    expect(lost.of('poison')).toEqual([{ type: 'poison', workers: [ref('a'), ref('b'), ref('c')] }]);
+  });
+
   it('clears a request that gets further than where its worker died, but not for ever', () => {
     const lost = running();
     lost.tokens(0, 0, 1);
