@@ -27,7 +27,7 @@ function obstacle(
   outcome: Outcome,
   isFree: boolean,
 ): string | null {
-  const { migrate, isPaid } = outcomeClass(outcome);
+  const { migrate, isPaid, isCrash } = outcomeClass(outcome);
   if (migrate === 'no') return `an attempt ended with ${outcome}`;
   if (migrate === 'once' && run.usedOnce.has(outcome)) return `${outcome} on a second worker`;
   if (isFree) return null;
@@ -41,9 +41,8 @@ function obstacle(
     return `moved ${run.limits.migrationLimit} times in a minute`;
   if (!isPaid) return null;
   // A worker takes all its streams with it at once, more than any budget has. What gave tokens before it was lost is no retry
-  // of the same work, and cannot go round in circles; nor can a first loss, if the worker was there to break it off.
-  const wasRunning = run.log.length > 0 || outcome === 'reset' || outcome === 'truncated';
-  const isProgress = tokens > 0 || (wasRunning && !run.hasLost);
+  // of the same work, and cannot go round in circles; how many workers may break a request off says the rule of poison.
+  const isProgress = tokens > 0 || isCrash || (run.log.length > 0 && !run.hasLost);
   run.hasLost = true;
   if (!isProgress && !run.mayRetry(atMs)) return 'the retry budget is empty';
   return null;

@@ -223,7 +223,7 @@ describe('a migrator', () => {
     fail(1, 'reset', 2000);
     expect(migrator.end()).toBeNull();
     step({ type: 'tick', atMs: 10_000, random: 0 });
-    fail(2, 'reset', 10_001);
+    fail(2, 'stalled', 10_001);
     expect(migrator.end()).toMatchObject({ kind: 'failed', why: 'the retry budget is empty' });
   });
 
