@@ -16,7 +16,10 @@ export interface KnownInstances {
   hearAgain(atMs: number): void;
   /** The data was lost or restored. Workers need a moment to register again, and old revisions mean nothing. */
   beginAnew(atMs: number): void;
-  /** When a list should look after what is missing: who does not work any more by then goes. Infinity: nothing is. */
+  /**
+   * When a list should look after what is missing, since who does not work any more by then goes, or after a past life that
+   * was seen again, since one that is still registered then comes back. Infinity: there is neither.
+   */
   confirmAtMs(atMs: number): number;
 }
 
@@ -35,6 +38,8 @@ export function createKnownInstances({ isHealthy, ttlMs, doubtMs, pastMs }: Opti
   const past = createPastLives(pastMs);
   /** Until then nothing that works is removed. */
   let holdUntilMs = Number.NEGATIVE_INFINITY;
+  /** Then the first of the past lives that were seen again would be let in. */
+  let admitAtMs = Number.POSITIVE_INFINITY;
 
   function remove(key: string, out: CacheEffect[]): void {
     const gone = known.get(key);
@@ -50,7 +55,11 @@ export function createKnownInstances({ isHealthy, ttlMs, doubtMs, pastMs }: Opti
     instances: () => [...known.values()].map(({ instance }) => instance),
     put(item, isList, atMs, out) {
       const { key, instance } = item;
-      if (past.isPast(instance.ref, atMs)) return;
+      const pastUntilMs = past.pastUntilMs(instance.ref);
+      if (atMs < pastUntilMs) {
+        admitAtMs = Math.min(admitAtMs, pastUntilMs);
+        return;
+      }
       const before = known.get(key);
       if (!isList && before !== undefined && before.revision > item.revision) return;
       known.set(key, { ...item, missingSinceMs: null });
@@ -96,9 +105,10 @@ export function createKnownInstances({ isHealthy, ttlMs, doubtMs, pastMs }: Opti
       for (const [key, entry] of known) known.set(key, { ...entry, revision: -1 });
     },
     confirmAtMs(atMs) {
+      if (admitAtMs <= atMs) admitAtMs = Number.POSITIVE_INFINITY;
       for (const { missingSinceMs } of known.values())
-        if (missingSinceMs !== null) return Math.max(atMs + ttlMs, holdUntilMs);
-      return Number.POSITIVE_INFINITY;
+        if (missingSinceMs !== null) return Math.min(admitAtMs, Math.max(atMs + ttlMs, holdUntilMs));
+      return admitAtMs;
     },
   };
 }

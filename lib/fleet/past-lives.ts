@@ -12,7 +12,8 @@ export interface PastLives {
   came(key: string, ref: WorkerRef, atMs: number): void;
   /** Another life has taken its place. */
   replaced(ref: WorkerRef, atMs: number): void;
-  isPast(ref: WorkerRef, atMs: number): boolean;
+  /** Until then it stays away; -Infinity: nobody has followed it. */
+  pastUntilMs(ref: WorkerRef): number;
 }
 
 const MOST = 10_000;
@@ -38,7 +39,7 @@ export function createPastLives(keptMs: number): PastLives {
       if (before !== undefined && before.incarnation !== incarnation) replaced(before, atMs);
     },
     replaced,
-    isPast: (ref, atMs) => atMs - (followed.get(lifeOf(ref)) ?? Number.NEGATIVE_INFINITY) < keptMs,
+    pastUntilMs: (ref) => (followed.get(lifeOf(ref)) ?? Number.NEGATIVE_INFINITY) + keptMs,
   };
 }
 

@@ -115,6 +115,19 @@ describe('the instance cache', () => {
     expect(incarnations()).toEqual(['2']);
   });
 
+  it('looks by itself, ten TTLs after a life was followed, whether it is registered all the same', () => {
+    const { made, list, watch } = cache();
+    list(0, 3, [item('a', 3, { incarnation: '2' })]);
+    watch(1000, 4, [item('a', 4, { incarnation: '1' })]);
+    watch(2000, 5, [item('a', 5, { incarnation: '2' })]);
+    expect(made.instances().map(({ ref }) => ref.incarnation)).toEqual(['1']);
+    expect(made.nextTimerMs()).toBe(101_000);
+    expect(made.step({ type: 'tick', ...at(101_000) })).toEqual([{ type: 'list' }]);
+    list(101_010, 5, [item('a', 5, { incarnation: '2' })]);
+    expect(made.instances().map(({ ref }) => ref.incarnation)).toEqual(['2']);
+    expect(made.nextTimerMs()).toBe(101_010 + 300_000);
+  });
+
   it('takes a life that is still registered ten TTLs after it was followed', () => {
     const { made, list } = cache();
     list(0, 3, [item('a', 3)]);

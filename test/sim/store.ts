@@ -60,6 +60,7 @@ export function createStore(kernel: Kernel, network: Network): Store {
   let lagging: Listing | null = null;
 
   function client(from: Actor): StoreClient {
+    const { life } = from;
     const there: Lane = network.createLane(from, actor, false);
     const back: Lane = network.createLane(actor, from, false);
     const isEven = Number.parseInt(from.name.slice(1), 10) % 2 === 0;
@@ -68,7 +69,8 @@ export function createStore(kernel: Kernel, network: Network): Store {
     function call<T>(work: (data: StoreData) => T, reply: Reply<T>): void {
       let isAnswered = false;
       const answer = (value: T | 'failed'): void => {
-        if (isAnswered) return;
+        // The process that asked may have died, and another be there.
+        if (isAnswered || from.life !== life) return;
         isAnswered = true;
         reply(value);
       };
@@ -94,11 +96,11 @@ export function createStore(kernel: Kernel, network: Network): Store {
         let isLost = false;
         const lost = (): void =>
           back.send(() => {
-            if (isLost) return;
+            if (isLost || from.life !== life) return;
             isLost = true;
             onLost();
           });
-        const change = (news: Change): void => back.send(() => isLost || onChange(news));
+        const change = (news: Change): void => back.send(() => isLost || from.life !== life || onChange(news));
         there.send(() => side().watch(fromRevision, { change, lost }));
       },
     };
