@@ -48,7 +48,7 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
     flag: '--poison-workers',
     placeholder: 'N',
     kind: { type: 'integer', min: 1, max: 1000 },
-    meaning: 'workers lost at one token of a request before it is taken for the cause (2)',
+    meaning: 'workers lost before a request is blamed for it (2)',
   },
   {
     flag: '--active-decode-blocks-threshold',
