@@ -100,7 +100,8 @@ export function createStore(kernel: Kernel, network: Network): Store {
             isLost = true;
             onLost();
           });
-        const change = (news: Change): void => back.send(() => isLost || from.life !== life || onChange(news));
+        const change = (news: Change): void =>
+          back.send(() => isLost || from.life !== life || onChange(news));
         there.send(() => side().watch(fromRevision, { change, lost }));
       },
     };
