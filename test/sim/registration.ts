@@ -20,6 +20,8 @@ export interface Registration {
 
 /** Progress is told no more often. */
 const PROGRESS_MS = 500;
+/** With so many renewals the record is looked after, as workers do. */
+const LOOK_EVERY = 3;
 
 export function createRegistration(
   world: World,
@@ -32,6 +34,7 @@ export function createRegistration(
   let state = initialLease({ ttlMs: LEASE_TTL_MS });
   let progressMs = Number.NEGATIVE_INFINITY;
   let timerMs = Number.POSITIVE_INFINITY;
+  let kept = 0;
   const stamp = () => ({ atMs: actor.now(), random: random.next() });
 
   function step(event: LeaseEvent): void {
@@ -46,6 +49,16 @@ export function createRegistration(
       if (timerMs !== atMs) return;
       timerMs = Number.POSITIVE_INFINITY;
       step({ type: 'tick', ...stamp() });
+    });
+  }
+
+  /** A late write of the life before may have taken the record along. */
+  function look(): void {
+    store.list((answer) => {
+      if (answer === 'failed' || state.status !== 'registered') return;
+      const { worker, incarnation } = record().ref;
+      const own = answer.items.find(({ instance }) => instance.ref.worker === worker);
+      if (own?.instance.ref.incarnation !== incarnation) step({ type: 'records', ...stamp() });
     });
   }
 
@@ -64,7 +77,11 @@ export function createRegistration(
         store.keep(lease, (answer) => {
           if (answer === 'failed') step({ type: 'failed', call: 'keep', lease, ...stamp() });
           else if (answer === 'gone') step({ type: 'gone', lease, ...stamp() });
-          else step({ type: 'kept', lease, ttlMs, askedMs, ...stamp() });
+          else {
+            step({ type: 'kept', lease, ttlMs, askedMs, ...stamp() });
+            kept += 1;
+            if (kept % LOOK_EVERY === 0) look();
+          }
         });
         return;
       }
