@@ -235,18 +235,10 @@ function signal(state: DrainState, atMs: number): DrainStep {
       return settle({ ...next, cutAtMs: Math.min(next.cutAtMs, atMs) }, atMs);
     case 'fencing': {
       const untilMs = Math.min(next.waitUntilMs, atMs + HURRIED_HOOKS_MS);
-      const { active, wasCut } = next;
-      const hurried: DrainState = { ...next, waitUntilMs: untilMs };
-      // Of other processes, whose count comes late: a hook waits for them, and nobody else would end them.
-      if (active > 0 && !wasCut)
-        return {
-          state: { ...hurried, wasCut: true, isLate: true },
-          effects: [
-            { type: 'cut', active },
-            { type: 'hurry-hooks', untilMs },
-          ],
-        };
-      return { state: hurried, effects: [{ type: 'hurry-hooks', untilMs }] };
+      return {
+        state: { ...next, waitUntilMs: untilMs },
+        effects: [{ type: 'hurry-hooks', untilMs }],
+      };
     }
   }
 }

@@ -108,6 +108,18 @@ it('says on the API’s /health of each process that it drains, while stragglers
   );
 });
 
+it('waits for a stream that had just begun at SIGTERM as for any other', async () => {
+  await withProcesses(2, async ({ url, program }) => {
+    let isAsked = false;
+    const streamed = await stream(url, { prompt: 'x', max_tokens: 500 }, () => {
+      if (!isAsked) program.process.kill('SIGTERM');
+      isAsked = true;
+    });
+    expect(streamed).toMatchObject({ isDone: true, errors: [] });
+    expect(await program.exit()).toBe(0);
+  });
+});
+
 it('ends streams with an error at a second SIGTERM', async () => {
   await withProcesses(2, async ({ url, program }) => {
     const running = Array.from({ length: 2 }, () => stream(url, { prompt: 'x', max_tokens: 5000 }));

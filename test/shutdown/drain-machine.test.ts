@@ -181,21 +181,6 @@ describe('signals', () => {
     expect(hooks.effects.at(-1)).toEqual({ type: 'hurry-hooks', untilMs: 1500 });
   });
 
-  it('while hooks run end what has come to light since, of which a hook waits for the end', () => {
-    const drain = machine();
-    drain.begin();
-    drain.send({ type: 'announced', atMs: 2 });
-    drain.send({ type: 'active', atMs: 50, count: 2 });
-    drain.send({ type: 'signal', atMs: 500 });
-    expect(drain.effects.slice(-2)).toEqual([
-      { type: 'cut', active: 2 },
-      { type: 'hurry-hooks', untilMs: 1500 },
-    ]);
-    drain.send({ type: 'active', atMs: 520, count: 0 });
-    drain.send({ type: 'hooks-ended', atMs: 530, isLate: false });
-    expect(drain.effects.at(-1)).toEqual({ type: 'exit', code: 75, active: 0 });
-  });
-
   it('on an application that handles them too only watch its time', () => {
     const drain = machine();
     drain.begin({ isLeftToOthers: true }, { gracePeriodMs: 1000 });

@@ -30,7 +30,7 @@ export async function runFrontendProcess(
   };
   const answers = new Map<number, (text: string) => void>();
   const instances = new Map<string, FrontendInstance | null>();
-  const reports = createReports();
+  const reports = createReports(() => report());
   let lastId = 0;
   let parts: SharedParts | undefined;
   let server: Server | undefined;

@@ -176,11 +176,10 @@ export async function startFrontendProcesses(options: ProcessesOptions): Promise
   return {
     url,
     async close(patienceMs = PATIENCE_MS) {
+      unfollow();
       const drained = allDrained([...members.values()], patienceMs);
       drain();
       await drained;
-      // Not before: requests that were begun just before the drain come to light now, and may have to be cut.
-      unfollow();
       unwatch();
       documented.setStage('stopping');
       handOver.close();

@@ -10,7 +10,8 @@ export interface Reports {
   take(): RequestReport | null;
 }
 
-export function createReports(): Reports {
+/** @param onBusy a request has begun where none was in flight: who drains then must know at once that there is something to wait for */
+export function createReports(onBusy: () => void = () => undefined): Reports {
   let begun = 0;
   let ended = 0;
   let failed = 0;
@@ -21,6 +22,7 @@ export function createReports(): Reports {
       begun += 1;
       inFlight += 1;
       let isOpen = true;
+      if (inFlight === 1) onBusy();
       const close = (isFailure: boolean): void => {
         if (!isOpen) return;
         isOpen = false;
