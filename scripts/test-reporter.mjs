@@ -13,7 +13,7 @@ function shortened(errors) {
   return errors.map(({ message, stack }) =>
     stripVTControlCharacters(stack ?? message)
       .split('\n')
-      .filter((line) => !/node_modules|node:internal|new Promise/.test(line))
+      .filter((line) => !/node_modules|node:internal|<anonymous>/.test(line))
       .slice(0, MESSAGE_LINES)
       .map((line) => `    ${line}`)
       .join('\n'),

@@ -8,9 +8,9 @@ import type { Withdraw } from '../fleet/migrator-types.js';
 import type { Outcome, WorkerRef } from '../fleet/types.js';
 import { isSame } from '../fleet/worker-ref.js';
 import { monoMs } from '../native/clock.js';
+import { drained } from '../wire/drained.js';
 import { sendError } from '../worker/http-body.js';
 import { errorBody, type OpenAiError } from '../worker/openai.js';
-
 import { outcomeError } from './client-writer.js';
 import type { Reservation, WorkerPool } from './pool.js';
 import { outcomeOf } from './refusal.js';
@@ -153,13 +153,6 @@ async function pass(
     onChunk();
     // A write behind the end, as of a request that was cut, would end the process.
     if (response.destroyed || response.writableEnded) throw new Error('the client is gone');
-    if (response.write(chunk)) continue;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        response.off('drain', done).off('close', done);
-        resolve();
-      };
-      response.once('drain', done).once('close', done);
-    });
+    if (!response.write(chunk)) await drained(response);
   }
 }

@@ -2,9 +2,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { requestIdOf } from '../wire/headers.js';
-import { BodyError, sendError } from '../worker/http-body.js';
 import { errorBody, type OpenAiError } from '../worker/openai.js';
-import { BadRequest } from '../worker/request.js';
+import { requestError, sendRequestError } from '../worker/request-errors.js';
 
 /** A path or a method that there is not. */
 export class RouteError extends Error {
@@ -27,12 +26,9 @@ export function fail(
 ): void {
   // A body that nobody reads must not be taken for the next request; what is small is read and thrown away.
   if (!request.complete) request.resume();
-  // What is left of a body that there was no room for is not read for ever.
-  const isFull = error instanceof BodyError && error.status === 503;
-  sendError(
+  sendRequestError(
     response,
-    knownError(error) ?? internalError(request, error, report),
-    isFull ? { 'Retry-After': '1', Connection: 'close' } : {},
+    requestError(error) ?? routeError(error) ?? internalError(request, error, report),
   );
 }
 
@@ -47,18 +43,10 @@ function internalError(
   return { status: 500, type: 'server_error', message, code: 'internal_error' };
 }
 
-function knownError(error: unknown): OpenAiError | null {
-  const type = 'invalid_request_error';
-  if (error instanceof BadRequest) return { status: 400, type, message: error.message, param: error.param };
-  if (error instanceof BodyError) {
-    const { status, message } = error;
-    return { status, type: status === 503 ? 'overloaded_error' : type, message };
-  }
-  if (error instanceof RouteError) {
-    const { status, message, code } = error;
-    return { status, type, message, ...(code === undefined ? {} : { code }) };
-  }
-  return null;
+function routeError(error: unknown): OpenAiError | null {
+  if (!(error instanceof RouteError)) return null;
+  const { status, message, code } = error;
+  return { status, type: 'invalid_request_error', message, ...(code === undefined ? {} : { code }) };
 }
 
 const PARSER_ERRORS: Readonly<Record<string, readonly [status: number, reason: string, message: string]>> = {

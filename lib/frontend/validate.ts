@@ -1,8 +1,10 @@
 import { requireToken } from '../config/admin.js';
 import { rejectUnknown, requireObject } from '../config/keys.js';
+import type { Kind } from '../config/spec.js';
 import { checkValue, invalid } from '../config/values.js';
 import { FRONTEND_HEALTH_MODES } from '../dialects/dynamo-frontend.js';
 import { NO_THRESHOLDS } from '../fleet/admission/thresholds.js';
+import type { MigrationLimits } from '../fleet/migrator-types.js';
 import { validateAdmission } from './admission-options.js';
 import { rejectUnknownOptions } from './option-keys.js';
 import type { FrontendOptions } from './options.js';
@@ -10,6 +12,17 @@ import { BUSY_THRESHOLD, FRONTEND_PATHS, type FrontendPaths } from './paths.js';
 import { normalWorkerUrl, parseWorkerUrl, workerUrlFault } from './worker-url.js';
 
 const COUNT = { type: 'number', min: 0, max: Number.MAX_SAFE_INTEGER } as const;
+const WHOLE = { type: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER } as const;
+const MIGRATION = {
+  migrationLimit: WHOLE,
+  lifeLimit: WHOLE,
+  maxSeqLen: WHOLE,
+  backoffBaseMs: COUNT,
+  backoffCapMs: COUNT,
+  poisonTokens: WHOLE,
+  // Where none need be lost, every request would be to blame.
+  poisonWorkers: { ...WHOLE, min: 1 },
+} satisfies Record<keyof MigrationLimits, Kind>;
 const NULLABLE = ['maxSeqLen', ...Object.keys(NO_THRESHOLDS)];
 
 /** @throws InferenceHealthError ERR_CONFIG_INVALID */
@@ -37,18 +50,18 @@ export function validateFrontend(options: FrontendOptions): void {
   if (healthMode !== undefined)
     checkValue('healthMode', { type: 'choice', values: FRONTEND_HEALTH_MODES }, healthMode);
   if (maxBodyBytes !== undefined) checkValue('maxBodyBytes', { ...COUNT, min: 1 }, maxBodyBytes);
-  checkNumbers('migration', migration);
-  checkNumbers('thresholds', thresholds);
+  checkNumbers('migration', migration, (name) => MIGRATION[name as keyof MigrationLimits]);
+  checkNumbers('thresholds', thresholds, () => COUNT);
   validateAdmission(admission);
   if (adminToken !== undefined) requireToken('adminToken', adminToken);
   if (paths !== undefined) validatePaths(paths);
 }
 
 /** Null where a limit may be none. */
-function checkNumbers(where: string, values: object): void {
+function checkNumbers(where: string, values: object, kindOf: (name: string) => Kind): void {
   for (const [name, value] of Object.entries(values))
     if (value !== undefined && !(value === null && NULLABLE.includes(name)))
-      checkValue(`${where}.${name}`, COUNT, value);
+      checkValue(`${where}.${name}`, kindOf(name), value);
 }
 
 function validatePaths(paths: Partial<FrontendPaths>): void {

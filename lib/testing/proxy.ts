@@ -1,5 +1,6 @@
 /** A TCP proxy that does to connections what networks do to them. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { drained } from '../wire/drained.js';
 
 export interface ProxyOptions {
   /** Where to, as `host:port` or a URL; with a function it is asked for each connection. */
@@ -178,18 +179,6 @@ const hostAndPort = (target: string): string[] =>
   target.replace(/^[a-z]+:\/\/|\/.*$/g, '').split(/:(?=\d+$)/);
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
-
-function drained(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    // What is closed already closes no more.
-    if (socket.destroyed) return resolve();
-    const done = (): void => {
-      socket.off('drain', done).off('close', done);
-      resolve();
-    };
-    socket.once('drain', done).once('close', done);
-  });
-}
 
 /** Chunks of a socket until its end; leaving the loop does not end the socket, as leaving its own iterator would. */
 async function* pieces(socket: Socket): AsyncGenerator<Buffer> {

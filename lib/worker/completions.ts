@@ -1,11 +1,12 @@
 /** The engine's tokens as OpenAI's events, or as one answer. */
 import type { ServerResponse } from 'node:http';
 import { createAssembler } from '../fleet/assembler.js';
+import { drained } from '../wire/drained.js';
 import type { TokenFrame } from './engine.js';
 import { isMeant, messageOf, refuse } from './failure.js';
 import { sendJson } from './http-body.js';
 import { type AnsweredChoice, answerBody, createEventWriter } from './openai.js';
-import { drained, isWanted, openChoice, promptOf, reasonOf, type WorkerCall } from './worker-call.js';
+import { isWanted, openChoice, promptOf, reasonOf, type WorkerCall } from './worker-call.js';
 
 export async function answerOpenAi(call: WorkerCall, response: ServerResponse): Promise<void> {
   const { engine, request, id } = call;

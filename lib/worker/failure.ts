@@ -1,9 +1,9 @@
 /** What went wrong at a worker: what a client may read of it, and what a frontend makes of it. */
 import type { ServerResponse } from 'node:http';
 import type { Outcome } from '../fleet/types.js';
-import { BadRequest } from './bad-request.js';
-import { BodyError, sendError } from './http-body.js';
+import { sendError } from './http-body.js';
 import type { OpenAiError } from './openai.js';
+import { requestError, sendRequestError } from './request-errors.js';
 
 /**
  * What a client may read: errors of this package, and those that an engine has given an outcome, were written for it. Any
@@ -46,14 +46,7 @@ export function refuse(response: ServerResponse, error: unknown): void {
 }
 
 export function fail(response: ServerResponse, error: unknown): void {
-  if (error instanceof BadRequest)
-    sendError(response, {
-      status: 400,
-      type: 'invalid_request_error',
-      message: error.message,
-      param: error.param,
-    });
-  else if (error instanceof BodyError)
-    sendError(response, { status: error.status, type: 'invalid_request_error', message: error.message });
-  else refuse(response, error);
+  const known = requestError(error);
+  if (known === null) refuse(response, error);
+  else sendRequestError(response, known);
 }

@@ -1,8 +1,9 @@
 /** The engine's tokens as frames for a frontend. */
 import type { ServerResponse } from 'node:http';
+import { drained } from '../wire/drained.js';
 import { encodeFrame, FRAMES_TYPE } from '../wire/frames.js';
 import { isMeant, messageOf, outcomeOf, refuse } from './failure.js';
-import { drained, isWanted, openChoice, promptOf, reasonOf, type WorkerCall } from './worker-call.js';
+import { isWanted, openChoice, promptOf, reasonOf, type WorkerCall } from './worker-call.js';
 
 export async function answerFrames(call: WorkerCall, response: ServerResponse): Promise<void> {
   const { request } = call;

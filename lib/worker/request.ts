@@ -1,6 +1,7 @@
 import { isTokenIds } from '../wire/frames.js';
 import { BadRequest } from './bad-request.js';
 import { type ChatMessage, parseMessages, plainChat } from './chat.js';
+import { booleanOf, integerOf, numberOf, optional } from './fields.js';
 import { foreignFields } from './foreign-fields.js';
 import { NEUTRAL, parseSampling, type SamplingOptions } from './sampling.js';
 import { findUnsupported } from './unsupported.js';
@@ -71,26 +72,25 @@ export function parseCompletion(body: unknown, isChat: boolean, isForeign = fals
       messages !== null ? plainChat(messages) : isChat ? sizeOf(fields.messages) : prompt(fields.prompt),
     messages,
     maxTokens,
-    temperature: optional(fields, 'temperature', 'a number from 0 to 2', isTemperature) ?? 1,
+    temperature: numberOf(fields, 'temperature', 0, 2) ?? 1,
     seed: optional(fields, 'seed', 'a safe integer', isSafeInteger) ?? null,
     sampling: isForeign ? NEUTRAL : parseSampling(fields, maxTokens),
     stop: stops(fields.stop),
-    choices: optional(fields, 'n', `an integer from 1 to ${MAX_CHOICES}`, isCount(MAX_CHOICES)) ?? 1,
-    stream: optional(fields, 'stream', 'true or false', isBoolean) ?? false,
+    choices: integerOf(fields, 'n', 1, MAX_CHOICES) ?? 1,
+    stream: booleanOf(fields, 'stream') ?? false,
     includeUsage,
-    returnTokenIds: optional(fields, 'return_token_ids', 'true or false', isBoolean) ?? false,
+    returnTokenIds: booleanOf(fields, 'return_token_ids') ?? false,
     generated: optional(fields, 'generated', 'an array of token ids', isTokenIds) ?? [],
-    choice: optional(fields, 'choice', `an integer below ${MAX_CHOICES}`, isIndex) ?? 0,
+    choice: integerOf(fields, 'choice', 0, MAX_CHOICES - 1) ?? 0,
     isChat,
     ...foreign,
   };
 }
 
 function maxTokensOf(fields: Record<string, unknown>): number {
-  const expected = `an integer from 1 to ${MAX_TOKENS}`;
   return (
-    optional(fields, 'max_completion_tokens', expected, isCount(MAX_TOKENS)) ??
-    optional(fields, 'max_tokens', expected, isCount(MAX_TOKENS)) ??
+    integerOf(fields, 'max_completion_tokens', 1, MAX_TOKENS) ??
+    integerOf(fields, 'max_tokens', 1, MAX_TOKENS) ??
     DEFAULT_MAX_TOKENS
   );
 }
@@ -104,31 +104,8 @@ function sizeOf(messages: unknown): string {
   return JSON.stringify(messages);
 }
 
-/** Unset is absent or null, as clients send it. */
-function optional<T>(
-  fields: Record<string, unknown>,
-  name: string,
-  expected: string,
-  is: (value: unknown) => value is T,
-): T | undefined {
-  const value = fields[name];
-  if (value === undefined || value === null) return undefined;
-  if (!is(value)) throw new BadRequest(name, expected, value);
-  return value;
-}
-
 const isString = (value: unknown): value is string => typeof value === 'string';
-const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';
 const isSafeInteger = (value: unknown): value is number => Number.isSafeInteger(value);
-const isCount =
-  (most: number) =>
-  (value: unknown): value is number =>
-    Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most;
-const isIndex = (value: unknown): value is number =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) < MAX_CHOICES;
-const isTemperature = (value: unknown): value is number =>
-  typeof value === 'number' && value >= 0 && value <= 2;
-
 function prompt(value: unknown): string | readonly number[] {
   if (typeof value === 'string') return value;
   if (isTokenIds(value) && value.length > 0) return value;

@@ -1,5 +1,6 @@
 /** How tokens are drawn, in OpenAI's fields and vLLM's: their ranges, and what they are when a request does not have them. */
 import { BadRequest } from './bad-request.js';
+import { booleanOf, type Fields, integerOf, isWithin, numberOf } from './fields.js';
 
 /** Each is at the value that changes nothing unless a request has it. */
 export interface SamplingOptions {
@@ -58,8 +59,6 @@ const MAX_INT32 = 2 ** 31 - 1;
 /** Of llama.cpp's server. */
 const REPEAT_PENALTY = 'repeat_penalty';
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** @throws BadRequest */
 export function parseSampling(fields: Fields, maxTokens: number): SamplingOptions {
   const number = (option: SamplingOption, from: number, to: number): number =>
@@ -91,29 +90,6 @@ export function samplingFields(sampling: SamplingOptions): Fields {
 export const isNeutral = (sampling: SamplingOptions, option: SamplingOption): boolean =>
   option === 'logitBias' ? sampling.logitBias.size === 0 : sampling[option] === NEUTRAL[option];
 
-/** Unset is absent or null, as clients send it. */
-function numberOf(fields: Fields, name: string, from: number, to: number): number | undefined {
-  const value = fields[name];
-  if (value === undefined || value === null) return undefined;
-  if (!isWithin(value, from, to)) throw new BadRequest(name, `a number from ${from} to ${to}`, value);
-  return value;
-}
-
-function integerOf(fields: Fields, name: string, from: number, to: number, why: string): number | undefined {
-  const value = fields[name];
-  if (value === undefined || value === null) return undefined;
-  if (!isWithin(value, from, to) || !Number.isInteger(value))
-    throw new BadRequest(name, `an integer from ${from} to ${to}${why}`, value);
-  return value;
-}
-
-function booleanOf(fields: Fields, name: string): boolean | undefined {
-  const value = fields[name];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'boolean') throw new BadRequest(name, 'true or false', value);
-  return value;
-}
-
 /** Outside its limits a float of 32 bits becomes 0 or infinite. */
 function repetitionPenalty(fields: Fields): number {
   const named = numberOf(fields, FIELDS.repetitionPenalty, 0.01, 100);
@@ -142,6 +118,3 @@ function logitBias(value: unknown): ReadonlyMap<number, number> {
   }
   return biases;
 }
-
-const isWithin = (value: unknown, from: number, to: number): value is number =>
-  typeof value === 'number' && value >= from && value <= to;

@@ -1,5 +1,4 @@
 /** One request at a worker, from its prompt to the engine's tokens; how they are answered is elsewhere. */
-import type { ServerResponse } from 'node:http';
 import type { FinishReason } from '../fleet/types.js';
 import type { ServedEndpoint } from '../lifecycle/serve.js';
 import type { Engine, GenerateRequest, PromptInfo, TokenFrame } from './engine.js';
@@ -58,18 +57,3 @@ export function openChoice(
 
 export const reasonOf = ({ maxTokens }: CompletionRequest, length: number): FinishReason =>
   length >= maxTokens ? 'length' : 'stop';
-
-/** Its client has taken what was written, or has gone. */
-export function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    // What is closed already closes no more.
-    if (response.destroyed) return resolve();
-    const done = (): void => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.once('drain', done);
-    response.once('close', done);
-  });
-}

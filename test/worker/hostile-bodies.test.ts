@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type BodyError, type BodyRoom, type JsonBody, readJson } from '../../lib/worker/http-body.js';
+import { fail } from '../../lib/worker/failure.js';
+import { BodyError, type BodyRoom, type JsonBody, readJson } from '../../lib/worker/http-body.js';
 import { BadRequest, parseCompletion } from '../../lib/worker/request.js';
 
 let server: Server | null = null;
@@ -92,4 +93,17 @@ describe('the body of a request', () => {
     const prompt: unknown = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000));
     expect(() => parseCompletion({ prompt }, false)).toThrow(BadRequest);
   });
+});
+
+it('a worker that has no room for a body says so as for any load, with the wait', async () => {
+  const own = createServer((_, response) => fail(response, new BodyError(503, 'too many bodies')));
+  server = own;
+  await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve));
+  const response = await fetch(`http://127.0.0.1:${(own.address() as AddressInfo).port}`);
+  expect([response.status, response.headers.get('retry-after'), response.headers.get('connection')]).toEqual([
+    503,
+    '1',
+    'close',
+  ]);
+  expect(await response.json()).toMatchObject({ error: { type: 'overloaded_error' } });
 });
