@@ -6,7 +6,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../scripts/lib/parse-args.mjs';
 import { createBench } from './lib/bench.mjs';
 import { accept, compare, readBudgets } from './lib/budgets.mjs';
 import { machine } from './lib/machine.mjs';

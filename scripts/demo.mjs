@@ -4,7 +4,7 @@
 //   npm run demo [-- --engine toy] [--seconds 3] [--etcd yes|no]
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { parseArgs } from './lib/parse-args.mjs';
 import { isInstalled } from './lib/tools.mjs';
 
 const { inject, startFleet, streamCompletion } = createRequire(import.meta.url)(

@@ -2,7 +2,7 @@
 // as a JSON file (docs/testing.md), and prints all that happened.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { parseArgs } from 'node:util';
+import { parseArgs } from './lib/parse-args.mjs';
 import { fakeGpu } from './lib/recovery/fake-gpus.mjs';
 import { recover } from './lib/recovery/recover.mjs';
 import { RECOVERIES } from './lib/recovery/scenarios.mjs';

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs } from './lib/parse-args.mjs';
 
 const { values } = parseArgs({ options: { write: { type: 'boolean', default: false } } });
 const example = fileURLToPath(new URL('../examples/llama', import.meta.url));

@@ -3,9 +3,10 @@
 //   --seconds N    how long to measure call latencies (default 20)
 //   --samples N    samples of the memory check (default 1000000)
 //   --only NAME    one step
-import { parseArgs } from 'node:util';
+
 import { openGpu } from './lib/gpu-test/native.mjs';
 import * as steps from './lib/gpu-test/steps.mjs';
+import { parseArgs } from './lib/parse-args.mjs';
 
 const STEPS = {
   inventory: steps.inventory,

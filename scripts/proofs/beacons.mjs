@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 import { freePort } from './lib/free-port.mjs';
 
 const { startFrontend } = createRequire(import.meta.url)('../../dist/cjs/index.js');

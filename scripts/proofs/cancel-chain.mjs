@@ -6,7 +6,7 @@ import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 
 const CLI = fileURLToPath(new URL('../../dist/cjs/cli/main.js', import.meta.url));
 const CHAIN = fileURLToPath(new URL('../../test/cancel/chain-worker.mjs', import.meta.url));

@@ -4,7 +4,7 @@
 //   npm run proof -- cancels [--requests 100000] [--clients 100] [--workers 2] [--seed 1]
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 import {
   beacon,
   createRandom,

@@ -7,7 +7,7 @@
 //
 // --for: seconds of `survivors` and of leaders killed; --outage: seconds without etcd and NATS. --log prints what happened.
 import { createRequire } from 'node:module';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 
 const { runScenario, startFleet, streamCompletion } = createRequire(import.meta.url)(
   '../../dist/cjs/testing/index.js',

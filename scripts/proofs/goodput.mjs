@@ -6,10 +6,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { createExperiment, FULL, MODELS, outage, POLICIES } from '../lib/goodput/experiment.mjs';
 import { plot } from '../lib/goodput/plot.mjs';
 import { RIVALS } from '../lib/goodput/rivals.mjs';
+import { parseArgs } from '../lib/parse-args.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const load = (path) => createRequire(import.meta.url)(`${root}dist/cjs/fleet/${path}`);

@@ -2,8 +2,9 @@
 // end, when clients leave, and when the main thread is blocked. Needs `npm test` to have installed the engine.
 //
 //   npm run proof -- llama [--rounds 3] [--only stop --only kill ...]
-import { parseArgs } from 'node:util';
+
 import { blockMain, cancelAll, drain, killEngine, stopEngine } from '../lib/llama/proofs.mjs';
+import { parseArgs } from '../lib/parse-args.mjs';
 
 const ms = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 

@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { setPriority } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const PROGRESS_MS = 10_000;

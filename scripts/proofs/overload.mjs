@@ -4,7 +4,7 @@
 //   npm run proof -- overload [--for 60] [--load 3] [--workers 3] [--slots 16] [--step 25] [--tokens 64] [--seed 1]
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 import { createRandom, metrics, percentile, rssMiB, verdict, withBatchFleet } from './lib/batch-fleet.mjs';
 
 /** What a request must keep to count: milliseconds to its first token, and between two on average. */

@@ -2,13 +2,14 @@
 // order that the seed decides: none fails and none takes longer than 200 ms.
 //
 //   npm run proof -- probes [--count 1000000] [--seed 1] [--rate 2000] [--limit-ms 200] [--engine uws] [--engine http]
-import { parseArgs } from 'node:util';
+
 import { openLoop } from '../../bench/lib/load.mjs';
 import { buildTools } from '../../bench/lib/native.mjs';
 import { root } from '../../bench/lib/paths.mjs';
 import { formatUs } from '../../bench/lib/stats.mjs';
 import { launch } from '../../bench/lib/subjects.mjs';
 import { whyNoUws } from '../../bench/lib/uws.mjs';
+import { parseArgs } from '../lib/parse-args.mjs';
 
 /** @returns {Promise<boolean>} whether it holds */
 export async function prove(args) {

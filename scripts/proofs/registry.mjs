@@ -4,7 +4,7 @@
 //   npm run proof -- registry [--members 1] [--workers 2000] [--watchers 20]
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 import { startEtcd } from './lib/etcd-process.mjs';
 
 const require = createRequire(import.meta.url);

@@ -6,8 +6,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { tinyGguf } from '../../examples/llama/tiny-gguf.mjs';
+import { parseArgs } from '../lib/parse-args.mjs';
 
 /** The best few: what is far behind has no say, and its small numbers no precision. */
 const COMPARED = 5;

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { Agent, get } from 'node:http';
 import { createConnection } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const STREAMS = 200;

@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../lib/parse-args.mjs';
 import { createWorld, randomOf, TICK_MS } from './lib/engine-world.mjs';
 
 const dist = fileURLToPath(new URL('../../dist/cjs', import.meta.url));

@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseArgs } from '../../scripts/lib/parse-args.mjs';
 import { llamacpp } from './llamacpp.mjs';
 import { createPeer, startFrontend } from './processes.mjs';
 import { STEPS } from './steps.mjs';
