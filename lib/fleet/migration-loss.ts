@@ -87,7 +87,7 @@ export function fail(
   // The other attempt of a race goes on alone.
   const [other] = run.attempts;
   if (other !== undefined) {
-    if (other.purpose === 'hedge') countMigration(run, atMs, attempt.ref, outcome, run.log.length);
+    if (other.epoch > attempt.epoch) countMigration(run, atMs, attempt.ref, outcome, run.log.length);
     run.log.fence(other.epoch);
     return;
   }

@@ -35,6 +35,8 @@ export interface Attempt {
   lastProgressMs: number;
   hasProgress: boolean;
   tokens: number;
+  /** Its worker drains. */
+  isLeaving: boolean;
 }
 
 /** Mutable for the same reason as the token log. */
@@ -125,9 +127,12 @@ export function dispatch(
   purpose: Purpose,
 ): void {
   const epoch = ++run.lastEpoch;
-  if (purpose === 'hedge') run.log.race(epoch);
+  if (run.attempts.length > 0) run.log.race(epoch);
   else run.log.fence(epoch);
-  run.attempts.push({ epoch, ref, purpose, patience, lastProgressMs: atMs, hasProgress: false, tokens: 0 });
+  run.attempts.push({
+    ...{ epoch, ref, purpose, patience },
+    ...{ lastProgressMs: atMs, hasProgress: false, tokens: 0, isLeaving: false },
+  });
   put(run, { type: 'dispatch', epoch, ref, startSeq: run.log.length, purpose });
 }
 

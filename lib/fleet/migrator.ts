@@ -63,6 +63,8 @@ export function createMigrator(options: MigratorOptions): Migrator {
       if (result === 'appended') {
         attempt.tokens += 1;
         if (hadRival) endRace(run, attempt);
+        // What was not to be risked, or has lost its race, may leave now.
+        if (attempt.isLeaving && (hadRival || attempt.tokens === 1)) leave(run, attempt.ref);
         return true;
       }
       if (result === 'gap' || result === 'diverged') {

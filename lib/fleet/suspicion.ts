@@ -10,6 +10,11 @@ export interface Suspicion {
    * @returns who died of the request; null: that cannot be said
    */
   lost(length: number, ref: WorkerRef): readonly WorkerRef[] | null;
+  /**
+   * Whether a choice of that length may be at two workers before either has shown that it survives: false where both could die
+   * of it and be more than it takes to say so.
+   */
+  mayRiskTwo(length: number): boolean;
 }
 
 /**
@@ -29,6 +34,8 @@ export function createSuspicion(workers: number): Suspicion {
       if (here.length >= workers) return here;
       return everywhere.length > workers ? everywhere : null;
     },
+    mayRiskTwo: (length) =>
+      (places.get(length)?.length ?? 0) + 2 <= workers && everywhere.length + 2 <= workers + 1,
   };
 }
 

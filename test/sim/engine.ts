@@ -62,7 +62,7 @@ export function createEngine(
       const chunk = Math.min(job.prefillLeft, PREFILL_CHUNK - prefill);
       job.prefillLeft -= chunk;
       prefill += chunk;
-      if (job.submit.request.isPoison && !job.submit.isWarm) {
+      if (job.submit.request.isPoison) {
         hooks.onPoison(job);
         return;
       }
