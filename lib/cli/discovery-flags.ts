@@ -1,5 +1,6 @@
+import { checkAdvertise } from '../discovery/advertise.js';
 import type { DiscoveryOptions } from '../discovery/options.js';
-import { etcdEndpoints } from '../discovery/settings.js';
+import { checkNamespace, checkPart, etcdEndpoints } from '../discovery/settings.js';
 import { type FleetFlag, type FleetValues, given } from './fleet-flags.js';
 
 /** Of `worker` and `frontend`. What is secret, and what is rarely changed, is left to variables: docs/discovery.md. */
@@ -25,18 +26,21 @@ export const DISCOVERY_FLAGS: readonly FleetFlag[] = [
     kind: { type: 'string' },
     meaning: 'of the endpoint that is served (dynamo)',
     variable: 'DYN_NAMESPACE',
+    check: (where, value) => checkNamespace(where, value as string),
   },
   {
     flag: '--component',
     placeholder: 'TEXT',
     kind: { type: 'string' },
     meaning: 'of the endpoint that is served (backend)',
+    check: (where, value) => checkPart(where, value as string),
   },
   {
     flag: '--endpoint',
     placeholder: 'TEXT',
     kind: { type: 'string' },
     meaning: 'the endpoint that is served (generate)',
+    check: (where, value) => checkPart(where, value as string),
   },
 ];
 
@@ -47,6 +51,7 @@ export const WORKER_DISCOVERY_FLAGS: readonly FleetFlag[] = [
     placeholder: 'HOST:PORT',
     kind: { type: 'string' },
     meaning: 'where frontends reach it (where it listens)',
+    check: (where, value) => checkAdvertise(where, value as string),
   },
   {
     flag: '--dynamo-register',

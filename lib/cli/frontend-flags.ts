@@ -1,4 +1,6 @@
 import { FRONTEND_HEALTH_MODES } from '../dialects/dynamo-frontend.js';
+import { checkHeaderName } from '../frontend/admission-options.js';
+import { checkWorkerUrls } from '../frontend/validate.js';
 import { FOREIGN_ENGINES } from '../frontend/worker-url.js';
 import { DISCOVERY_FLAGS } from './discovery-flags.js';
 import { BEACONS_FLAG, NATS_FLAG } from './events-flags.js';
@@ -14,6 +16,7 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
     placeholder: 'URL,URL',
     kind: { type: 'list' },
     meaning: `workers at http(s)://host:port (those that are found);\n${INDENT}other servers: ${FOREIGN_ENGINES.map((name) => `${name}+`).join(' ')} before it`,
+    check: (where, value) => checkWorkerUrls(where, value as readonly string[]),
   },
   ...DISCOVERY_FLAGS,
   {
@@ -95,12 +98,14 @@ export const FRONTEND_FLAGS: readonly FleetFlag[] = [
     placeholder: 'NAME',
     kind: { type: 'string' },
     meaning: 'header with interactive, default or bulk (none)',
+    check: (where, value) => checkHeaderName(where, value as string),
   },
   {
     flag: '--tenant-header',
     placeholder: 'NAME',
     kind: { type: 'string' },
     meaning: 'header with the tenant, to be fair between them (none)',
+    check: (where, value) => checkHeaderName(where, value as string),
   },
   {
     flag: '--tenants',

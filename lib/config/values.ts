@@ -111,6 +111,10 @@ export function parseValue(where: string, kind: Kind, text: string): unknown {
       return text.split(',').map((item) => parseListener(where, item.trim()));
     case 'json':
       return parseJson(where, text);
+    case 'string':
+      // As from a shell whose variable is not set: a host would mean all interfaces.
+      if (text.trim() === '') throw invalid(where, expectation(kind), text);
+      return checkValue(where, kind, text);
     default:
       return checkValue(where, kind, text);
   }

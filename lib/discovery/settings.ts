@@ -87,13 +87,12 @@ export function discoverySettings(options: DiscoveryOptions, environment: Enviro
     backend,
     isExplicit: named !== undefined || hasEtcd || options.directory !== undefined,
     name: {
-      namespace: nameOf(
+      namespace: checkNamespace(
         options.namespace === undefined ? 'DYN_NAMESPACE' : 'discovery.namespace',
         options.namespace ?? text('DYN_NAMESPACE') ?? 'dynamo',
-        NAME,
       ),
-      component: nameOf('discovery.component', options.component ?? 'backend', PART),
-      endpoint: nameOf('discovery.endpoint', options.endpoint ?? 'generate', PART),
+      component: checkPart('discovery.component', options.component ?? 'backend'),
+      endpoint: checkPart('discovery.endpoint', options.endpoint ?? 'generate'),
     },
     directory: options.directory ?? defaultRunDirectory(environment),
     etcd: {
@@ -120,6 +119,11 @@ function checkAll(where: string, options: object, kinds: Readonly<Record<string,
     if (value !== undefined) checkValue(`${where}.${name}`, kind, value);
   }
 }
+
+/** @throws InferenceHealthError ERR_CONFIG_INVALID */
+export const checkNamespace = (where: string, value: string): string => nameOf(where, value, NAME);
+/** Of a component or an endpoint. @throws InferenceHealthError ERR_CONFIG_INVALID */
+export const checkPart = (where: string, value: string): string => nameOf(where, value, PART);
 
 function nameOf(where: string, value: string, pattern: RegExp): string {
   if (pattern.test(value)) return value;

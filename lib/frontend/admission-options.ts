@@ -61,8 +61,7 @@ export function validateAdmission(options: FrontendAdmission): void {
   for (const [name, value] of Object.entries(options.codel ?? {})) number(`codel.${name}`, value, 1, DAY_MS);
   for (const name of ['priorityHeader', 'tenantHeader'] as const) {
     const value = options[name];
-    if (value !== undefined && !HEADER.test(value))
-      throw invalid(`admission.${name}`, 'the name of a header', value);
+    if (value !== undefined) checkHeaderName(`admission.${name}`, value);
   }
   const { tenants = [], classes = DEFAULT_CLASSES } = options;
   if (
@@ -72,6 +71,11 @@ export function validateAdmission(options: FrontendAdmission): void {
   )
     throw invalid('admission.tenants', `an array of up to ${MAX_TENANTS} names`, tenants);
   validateClasses(classes);
+}
+
+/** @throws InferenceHealthError ERR_CONFIG_INVALID */
+export function checkHeaderName(where: string, value: string): void {
+  if (!HEADER.test(value)) throw invalid(where, 'the name of a header', value);
 }
 
 function validateClasses(classes: readonly PriorityClass[]): void {

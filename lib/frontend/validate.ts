@@ -36,11 +36,8 @@ export function validateFrontend(options: FrontendOptions): void {
   if (discovery === false && workers.length === 0)
     throw invalid('workers', `${urls}, at least one where discovery is off`, workers);
   const engines = new Set<string>();
-  for (const url of workers) {
-    const fault = workerUrlFault(url);
-    if (fault !== null) throw invalid('workers', fault, url);
-    engines.add(parseWorkerUrl(url)?.engine ?? '');
-  }
+  checkWorkerUrls('workers', workers);
+  for (const url of workers) engines.add(parseWorkerUrl(url)?.engine ?? '');
   // What is lost at one could not go on at the other: they do not speak of tokens in the same way.
   if (engines.size > 1) throw invalid('workers', 'workers of one kind', workers);
   if (new Set(workers.map(normalWorkerUrl)).size < workers.length)
@@ -55,6 +52,14 @@ export function validateFrontend(options: FrontendOptions): void {
   validateAdmission(admission);
   if (adminToken !== undefined) requireToken('adminToken', adminToken);
   if (paths !== undefined) validatePaths(paths);
+}
+
+/** Each for itself. @throws InferenceHealthError ERR_CONFIG_INVALID */
+export function checkWorkerUrls(where: string, urls: readonly unknown[]): void {
+  for (const url of urls) {
+    const fault = workerUrlFault(url);
+    if (fault !== null) throw invalid(where, fault, url);
+  }
 }
 
 /** Null where a limit may be none. */

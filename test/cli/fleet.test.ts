@@ -126,8 +126,24 @@ describe('the command frontend', () => {
       78,
       expect.stringMatching(/DYN_MIGRATION_LIMIT/),
     ]);
-    expect(await fails(['frontend', '--workers', 'ftp://x'])).toEqual([78, expect.stringMatching(/URLs as/)]);
   });
+
+  it.each([
+    ['frontend', '--workers', 'ftp://x', /--workers: expected URLs as .*received "ftp:\/\/x"/],
+    ['frontend', '--namespace', 'a/b', /--namespace: expected letters, digits, .*received "a\/b"/],
+    ['frontend', '--component', 'a.b', /--component: expected letters, digits, .*received "a\.b"/],
+    ['frontend', '--tenant-header', 'a b', /--tenant-header: expected the name of a header/],
+    ['frontend', '--http-host', '', /--http-host: expected a non-empty string, received ""/],
+    ['serve', '--host', '', /--host: expected a non-empty string, received ""/],
+    ['worker', '--advertise', '0.0.0.0', /--advertise: expected http:\/\/host:port, host:port or host/],
+  ] as const)(
+    '%s says that %s is not to be %s, before it starts anything',
+    async (command, flag, value, message) => {
+      const [code, said] = await fails([command, flag, value]);
+      expect([code, said.trim().split('\n').length]).toEqual([64, 1]);
+      expect(said).toMatch(message);
+    },
+  );
 
   it('names the flag or the variable whose server is wrong, before it starts anything', async () => {
     const only = (text: string) =>
