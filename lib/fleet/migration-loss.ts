@@ -48,10 +48,13 @@ function obstacle(
   return null;
 }
 
-function backoffMs(run: MigrationRun, random: number): number {
-  const steps = run.migratedAtMs.length - 1;
-  if (steps <= 0) return 0;
-  return equalJitterMs(run.limits.backoffBaseMs, steps - 1, run.limits.backoffCapMs, random);
+/** Who gave tokens has served: after it the next worker is asked at once, as after the first loss. */
+function backoffMs(run: MigrationRun, { tokens }: Attempt, random: number): number {
+  const steps = tokens > 0 ? 0 : run.fruitless;
+  run.fruitless = steps + 1;
+  return steps === 0
+    ? 0
+    : equalJitterMs(run.limits.backoffBaseMs, steps - 1, run.limits.backoffCapMs, random);
 }
 
 /** True: workers have died of the request, and no other one is to. */
@@ -98,8 +101,12 @@ export function fail(
     close(run, { kind: 'failed', outcome, why });
     return;
   }
+  let waitMs = 0;
   if (isFree) run.isFirstUnsentFree = false;
-  else countMigration(run, atMs, attempt.ref, outcome, run.log.length);
+  else {
+    countMigration(run, atMs, attempt.ref, outcome, run.log.length);
+    waitMs = Math.max(backoffMs(run, attempt, random), Math.min(retryAfterMs, run.limits.backoffCapMs));
+  }
   if (migrate === 'once') run.usedOnce.add(outcome);
   run.log.fence(run.lastEpoch + 1);
   // A planned move that was under way goes on as what it is now needed for.
@@ -111,7 +118,6 @@ export function fail(
     run.picking = 'retry';
     return;
   }
-  const waitMs = Math.max(backoffMs(run, random), Math.min(retryAfterMs, run.limits.backoffCapMs));
   if (waitMs > 0) run.retryAtMs = atMs + waitMs;
   else pick(run, 'retry');
 }

@@ -64,6 +64,8 @@ export interface MigrationRun {
   isFirstUnsentFree: boolean;
   /** It has lost a worker behind its first token. */
   hasLost: boolean;
+  /** Losses in a row, of which only the first may have given tokens. */
+  fruitless: number;
   lastOutcome: Outcome | null;
 }
 
@@ -89,6 +91,7 @@ export function createRun(options: MigratorOptions): MigrationRun {
     suspicion: options.suspicion ?? createSuspicion(limits.poisonWorkers),
     isFirstUnsentFree: true,
     hasLost: false,
+    fruitless: 0,
     lastOutcome: null,
   };
 }

@@ -20,7 +20,7 @@ export interface MigrationLimits {
   readonly lifeLimit: number;
   /** Longest prompt and log together, in tokens, that still moves; null: any. */
   readonly maxSeqLen: number | null;
-  /** First wait before a further attempt; doubles up to `backoffCapMs`. The first migration does not wait. */
+  /** First wait before a further attempt; doubles up to `backoffCapMs`. After a worker that gave tokens, and after the first, there is none. */
   readonly backoffBaseMs: number;
   readonly backoffCapMs: number;
   /** A worker that is lost before this many tokens came from it may have been killed by the request. */

@@ -117,20 +117,28 @@ describe('a migrator', () => {
     expect(of('dispatch')).toHaveLength(2);
   });
 
-  it('waits longer from attempt to attempt, and ends after the limit of a minute', () => {
-    const { migrator, tokens, fail, step, of } = running({ limits: { migrationLimit: 3 } });
+  it('waits longer from attempt to attempt, but not after a worker that has given tokens', () => {
+    const { migrator, tokens, fail, step, of } = running({ limits: { migrationLimit: 9, poisonWorkers: 9 } });
     tokens(0, 0, 10);
     fail(0, 'reset', 0);
-    tokens(1, 10, 20);
-    fail(1, 'reset', 1);
     expect(of('dispatch')).toHaveLength(2);
+    fail(1, 'reset', 1);
     expect(migrator.nextTimerMs()).toBeCloseTo(1 + 18.75);
     step({ type: 'tick', atMs: 30, random: 0 });
-    tokens(2, 20, 30);
     fail(2, 'reset', 31);
+    expect(migrator.nextTimerMs()).toBeCloseTo(31 + 37.5);
     step({ type: 'tick', atMs: 100, random: 0 });
-    tokens(3, 30, 40);
+    tokens(3, 10, 20);
     fail(3, 'reset', 101);
+    expect(of('dispatch')).toHaveLength(5);
+  });
+
+  it('ends after the limit of a minute', () => {
+    const { migrator, tokens, fail } = running({ limits: { migrationLimit: 3 } });
+    for (let epoch = 0; epoch < 4; epoch += 1) {
+      tokens(epoch, 10 * epoch, 10 * epoch + 10);
+      fail(epoch, 'reset', epoch);
+    }
     expect(migrator.end()).toMatchObject({
       kind: 'failed',
       outcome: 'reset',
