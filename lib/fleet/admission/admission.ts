@@ -101,31 +101,41 @@ export function createPoolAdmission(options: PoolAdmissionOptions = {}): PoolAdm
     limiter.adapt(atMs, running.tokens, room.interTokenMs);
     expire(atMs, room, out);
     const newestFirst = isOverloaded(atMs);
+    admitAll(atMs, newestFirst, room, out);
+    if (newestFirst)
+      for (let late = tooLate(atMs); late !== null; late = tooLate(atMs)) {
+        reject(late, 'overload', room, out);
+        // It may have held up others, for which there is room now.
+        admitAll(atMs, newestFirst, room, out);
+      }
+    if (queue.length === 0) codel?.emptied();
+    return out;
+  }
+
+  function admitAll(atMs: number, newestFirst: boolean, room: PoolRoom, out: PoolAdmissionEffect[]): void {
     for (;;) {
       const promoted = promotion.next(atMs);
       const isPromoted = promoted !== null && fits(promoted, room);
       // One that has no room yet holds up all others, or it would never have; but not those with tokens of their own.
       const waiting = isPromoted ? promoted : next(room, newestFirst, promoted !== null);
-      if (waiting === null) break;
+      if (waiting === null) return;
       if (lateness?.isLate(waiting, atMs, room) === true) reject(waiting, 'infeasible', room, out);
       else {
         admit(waiting, atMs, out);
         promotion.served(isPromoted);
       }
     }
-    if (queue.length === 0) codel?.emptied();
-    else if (codel !== null && newestFirst) shed(atMs - 2 * codel.targetMs, room, out);
-    return out;
   }
 
-  function shed(beforeMs: number, room: PoolRoom, out: PoolAdmissionEffect[]): void {
-    for (let level = 0; level < classes.length; level += 1)
-      for (
-        let late = queue.oldest(level);
-        late !== null && late.sinceMs < beforeMs;
-        late = queue.oldest(level)
-      )
-        reject(late, 'overload', room, out);
+  /** Under overload the oldest are not waited for any longer. */
+  function tooLate(atMs: number): Waiting | null {
+    if (codel === null) return null;
+    const beforeMs = atMs - 2 * codel.targetMs;
+    for (let level = 0; level < classes.length; level += 1) {
+      const oldest = queue.oldest(level);
+      if (oldest !== null && oldest.sinceMs < beforeMs) return oldest;
+    }
+    return null;
   }
 
   function refusal(waiting: Waiting, room: PoolRoom): RejectReason | null {

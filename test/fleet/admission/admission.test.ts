@@ -159,6 +159,15 @@ describe('admission to a pool', () => {
     expect(said(admission.tick(5000, ROOM)).every((each) => each.startsWith('admit'))).toBe(true);
   });
 
+  it('serves whom a larger one held up that is shed', () => {
+    const admission = createPoolAdmission({ maxTokens: 1000, codel: {} });
+    admission.arrive(arrival(0, { promptTokens: 600 }), ROOM);
+    admission.arrive(arrival(1, { atMs: 1, promptTokens: 800 }), FULL);
+    admission.arrive(arrival(2, { atMs: 2 }), FULL);
+    admission.tick(2500, FULL);
+    expect(said(admission.tick(5000, ROOM))).toEqual(['overload 1', 'admit 2']);
+  });
+
   it('refuses at once what cannot have its first token in time', () => {
     const room: PoolRoom = { ...ROOM, prefill: { tokensPerSecond: 1000, baseMs: 50 } };
     const admission = createPoolAdmission({ feasibility: true });
