@@ -160,7 +160,11 @@ describe('admission to a pool', () => {
   });
 
   it('serves whom a larger one held up that is shed', () => {
-    const admission = createPoolAdmission({ maxTokens: 1000, codel: {} });
+    const admission = createPoolAdmission({
+      classes: small({ promoteAfterMs: 100 }),
+      maxTokens: 1000,
+      codel: {},
+    });
     admission.arrive(arrival(0, { promptTokens: 600 }), ROOM);
     admission.arrive(arrival(1, { atMs: 1, promptTokens: 800 }), FULL);
     admission.arrive(arrival(2, { atMs: 2 }), FULL);
