@@ -3,11 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../scripts/lib/free-port.mjs';
 import { firstAnswer } from './lib/load.mjs';
 import { root } from './lib/paths.mjs';
 import { interleave } from './lib/rounds.mjs';
 import { formatRatio, median, medianRatio } from './lib/stats.mjs';
-import { freePort, launch } from './lib/subjects.mjs';
+import { launch } from './lib/subjects.mjs';
 
 export const question = 'How soon after the call of startHealth does the first probe get an answer?';
 

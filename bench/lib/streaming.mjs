@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../scripts/lib/free-port.mjs';
 import { root } from './paths.mjs';
-import { freePort, launch } from './subjects.mjs';
+import { launch } from './subjects.mjs';
 
 const subject = (file, ...args) => [process.execPath, join(root, 'bench', 'subjects', file), ...args];
 const url = (port) => `http://127.0.0.1:${port}`;

@@ -1,9 +1,9 @@
 // Everything that is measured as a server, under the same keys in every file here.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import net from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from '../../scripts/lib/free-port.mjs';
 import { tool } from './native.mjs';
 import { root } from './paths.mjs';
 
@@ -77,16 +77,6 @@ export async function launch(name, path, [program, ...args], { deadlineMs = STAR
       await exited;
     },
   };
-}
-
-/** A port that was free a moment ago. */
-export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function insideCgroup(file, command) {

@@ -8,8 +8,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../lib/free-port.mjs';
 import { parseArgs } from '../lib/parse-args.mjs';
-import { freePort } from './lib/free-port.mjs';
 
 const { startFrontend } = createRequire(import.meta.url)('../../dist/cjs/index.js');
 const script = fileURLToPath(new URL('lib/beacon-fleet.mjs', import.meta.url));

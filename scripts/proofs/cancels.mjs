@@ -5,16 +5,8 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from '../lib/parse-args.mjs';
-import {
-  beacon,
-  createRandom,
-  memoryOf,
-  metrics,
-  percentile,
-  until,
-  verdict,
-  withBatchFleet,
-} from './lib/batch-fleet.mjs';
+import { createRandom } from '../lib/random.mjs';
+import { beacon, memoryOf, metrics, percentile, until, verdict, withBatchFleet } from './lib/batch-fleet.mjs';
 
 const STOP_MS = 50;
 /** What Node needs besides until it has seen everything once is over by a fifth of the requests. */

@@ -5,7 +5,8 @@
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from '../lib/parse-args.mjs';
-import { createRandom, metrics, percentile, rssMiB, verdict, withBatchFleet } from './lib/batch-fleet.mjs';
+import { createRandom } from '../lib/random.mjs';
+import { metrics, percentile, rssMiB, verdict, withBatchFleet } from './lib/batch-fleet.mjs';
 
 /** What a request must keep to count: milliseconds to its first token, and between two on average. */
 const FIRST_TOKEN_MS = 2000;

@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../scripts/lib/free-port.mjs';
 
 const CLI = fileURLToPath(new URL('../../dist/cjs/cli/main.js', import.meta.url));
 
@@ -18,15 +18,6 @@ export async function until(what, check, limitMs = 30_000) {
     if (performance.now() > end) throw new Error(`${what}: not within ${limitMs / 1000} s`);
     await sleep(waitMs);
   }
-}
-
-/** One that nobody listens at now, for a server that is to come back to it. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
 }
 
 /** A server that can be killed and comes back at its address. */

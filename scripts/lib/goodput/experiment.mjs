@@ -1,7 +1,7 @@
 // Goodput: output tokens a second of those requests whose first token came within 2 s and whose further ones came in time.
 import { readFileSync } from 'node:fs';
+import { createRandom } from '../random.mjs';
 import { OURS } from './policies.mjs';
-import { createRandom } from './random.mjs';
 import { RIVALS } from './rivals.mjs';
 import { arrivals, capacity, fullStepMs, runWorld } from './world.mjs';
 

@@ -1,6 +1,7 @@
 // One run: clients, one admission policy, a few workers, virtual time.
+
+import { createRandom } from '../random.mjs';
 import { createEngine } from './engine.mjs';
-import { createRandom } from './random.mjs';
 
 export const TTFT_MS = 2000;
 /** A client that has no token by then goes. */

@@ -88,14 +88,3 @@ export function verdict(rows) {
   for (const [text, holds] of rows) console.log(`${holds ? 'holds' : 'FAILS'}  ${text}`);
   return rows.every(([, holds]) => holds);
 }
-
-/** Mulberry32. */
-export function createRandom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

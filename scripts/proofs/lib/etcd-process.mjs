@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from './free-port.mjs';
+import { freePort } from '../../lib/free-port.mjs';
 
 export async function startEtcd(members) {
   const directory = mkdtempSync(join(tmpdir(), 'ih-registry-'));

@@ -1,4 +1,4 @@
-/** mulberry32: 32 bits of state are enough for arrivals. @returns {() => number} 0 ≤ r < 1 */
+/** mulberry32: 32 bits of state are enough for arrivals and moments to leave. @returns {() => number} 0 ≤ r < 1 */
 export function createRandom(seed) {
   let state = seed >>> 0;
   return () => {
