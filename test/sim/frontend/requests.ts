@@ -182,8 +182,10 @@ export function createRequests(
       for (const entry of open)
         for (const [choice, state] of entry.choices.entries())
           for (const [epoch, attempt] of [...state.attempts])
-            if (attempt.ref.worker === ref.worker && isSameLife(attempt.ref, ref) === (whose === 'its'))
+            if (attempt.ref.worker === ref.worker && isSameLife(attempt.ref, ref) === (whose === 'its')) {
+              attempt.connection.cancel();
               handle(entry, entry.logical.step(choice, { type: 'failed', epoch, outcome, ...stamp() }));
+            }
     },
     check() {
       checks.passed(1);
