@@ -191,7 +191,7 @@ async function createFrontend(
   );
 }
 
-/** A model of 5 MB whose words mean nothing: what counts is that the same prompt gives the same ones. */
+/** A model of half a megabyte whose words mean nothing: what counts is that the same prompt gives the same ones. */
 async function writeTinyModel(folder: string): Promise<string> {
   const url = pathToFileURL(join(__dirname, '../../../examples/llama/tiny-gguf.mjs')).href;
   const { tinyGguf } = (await importModule(url)) as { tinyGguf(): Uint8Array };
