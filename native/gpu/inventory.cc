@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <limits>
 #include <string_view>
 
 namespace inference_health::gpu {
 namespace {
 
-constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 
 template <std::size_t N>
 void copy_text(char (&into)[N], const char* from) {

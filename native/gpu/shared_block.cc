@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 
 namespace inference_health::gpu {
@@ -13,7 +12,6 @@ static_assert(std::is_trivially_destructible_v<SharedBlock>, "readers may still 
 
 namespace {
 
-constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 constexpr auto kRelaxed = std::memory_order_relaxed;
 std::atomic<SharedBlock*> readable{&own_block};
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <limits>
 
 #include "gpu/processes.h"
 
@@ -11,7 +10,6 @@ namespace inference_health::gpu {
 namespace {
 
 using nvml::kSuccess;
-constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint32_t kMaxLinks = 36;
 constexpr int kClockSm = 1, kClockMemory = 2;
 constexpr int kThresholdSlowdown = 1;

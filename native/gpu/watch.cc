@@ -1,7 +1,6 @@
 // The thread that never enters NVML: it watches the deadlines of those that do, follows the kernel log and publishes.
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "gpu/kmsg_reader.h"
 #include "gpu/session.h"
@@ -11,7 +10,6 @@
 namespace inference_health::gpu {
 namespace {
 
-constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMaxTurnMs = 500;
 // Only tests follow an ordinary file, which nobody can wait on.
 constexpr double kGrowingFileMs = 5;

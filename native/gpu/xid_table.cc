@@ -1,13 +1,11 @@
 #include "gpu/xid_table.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace inference_health::gpu {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 
 // A key: 1 bit used, 17 domain, 8 bus, 5 device, 8 + 8 instances, 1 SXid, 16 number.
 constexpr unsigned kNumberBits = 17;

@@ -2,14 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <string_view>
 
 #include "snapshot/layout.h"
 
 namespace inference_health::host {
-
-inline constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 
 /// Bytes; NaN for a line that the kernel does not print.
 struct MemoryInfo {

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <type_traits>
 
 #include "snapshot/clock.h"
@@ -20,7 +19,6 @@
 namespace inference_health::loop {
 namespace {
 
-constexpr double kAbsent = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kHandleBytes = 256;
 constexpr int kGenerations = 1 << 25;
 // A little under a second, so that ticks at 1 Hz with some jitter close an interval each and not every second one.

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "snapshot/absent.h"
+
 namespace inference_health::gpu {
 
 enum class State : unsigned char { off = 0, none = 1, starting = 2, ok = 3, unresponsive = 4, released = 5 };

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "snapshot/absent.h"
+
 namespace inference_health {
 
 /// Values of the `…Reason` slots.
