@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -26,6 +26,13 @@ function layoutOf(addon: string): unknown {
   const source = 'console.log(JSON.stringify(require(process.argv[1]).layout()))';
   return JSON.parse(execFileSync(process.execPath, ['-e', source, addon], { encoding: 'utf8' }));
 }
+
+/** The helper of `gpu.isolation: 'process'` is looked for beside the addon. */
+function helperBeside(addon: string): { readonly status: number | null; readonly usage: string } {
+  const { status, stderr } = spawnSync(join(dirname(addon), 'inference-health-gpu'), { encoding: 'utf8' });
+  return { status, usage: stderr?.split('\n')[0] ?? '' };
+}
+const HELPER_USAGE = 'inference-health-gpu --file PATH [--library PATH] [--kmsg PATH]';
 
 function compiledSources(folder: string): string[] {
   const commands = JSON.parse(readFileSync(join(folder, 'compile_commands.json'), 'utf8')) as {
@@ -57,20 +64,22 @@ describe('the two build systems', () => {
   });
 
   it(
-    'plain cmake builds the same addon',
+    'plain cmake builds the same addon, and the GPU helper beside it',
     async () => {
       const folder = join(ROOT, 'build-cmake-test');
       const options = ['-DCMAKE_BUILD_TYPE=Debug', '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON'];
       await run('cmake', ['-S', ROOT, '-B', folder, ...options]);
       await run('cmake', ['--build', folder, '-j', '2', '--target', 'inference_health']);
       expect(compiledSources(folder).sort()).toEqual(sources);
-      expect(layoutOf(join(folder, 'inference_health.node'))).toEqual(loadNative().native!.layout());
+      const addon = join(folder, 'inference_health.node');
+      expect(layoutOf(addon)).toEqual(loadNative().native!.layout());
+      expect(helperBeside(addon)).toEqual({ status: 64, usage: HELPER_USAGE });
     },
     BUILD_LIMIT_MS,
   );
 
   it(
-    'cmake-js builds the same addon',
+    'cmake-js builds the same addon, and the GPU helper beside it',
     async () => {
       const cmakeJs = join(ROOT, 'node_modules/cmake-js/bin/cmake-js');
       await run(process.execPath, [cmakeJs, 'compile', '--debug', '-O', 'build-cmakejs', '--parallel', '2'], {
@@ -78,6 +87,7 @@ describe('the two build systems', () => {
       });
       const addon = join(ROOT, 'build-cmakejs/Debug/inference_health.node');
       expect(layoutOf(addon)).toEqual(loadNative().native!.layout());
+      expect(helperBeside(addon)).toEqual({ status: 64, usage: HELPER_USAGE });
     },
     BUILD_LIMIT_MS,
   );
