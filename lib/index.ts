@@ -21,7 +21,7 @@ export type { DiscoveryOptions, EtcdOptions } from './discovery/options.js';
 export type { EngineCheck } from './engine/check-runner.js';
 export type { EngineDescription } from './engine/dump.js';
 export type { EngineWatch, WatchOptions } from './engine/monitor.js';
-export type { DeadCause, StallCause } from './engine/policy.js';
+export type { DeadCause, StallCause } from './engine/policy-types.js';
 export { type ErrorCode, InferenceHealthError } from './errors.js';
 export type { EventsView, IgnoredReason, NatsOptions } from './events/options.js';
 export type { AdaptiveLimitOptions } from './fleet/admission/adaptive-limit.js';

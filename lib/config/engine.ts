@@ -1,3 +1,4 @@
+import { DEFAULT_ENGINE_POLICY, type EnginePolicy } from '../engine/policy-budgets.js';
 import { choice, type Get, milliseconds, type OptionSpec } from './spec.js';
 import { invalid } from './values.js';
 
@@ -23,43 +24,37 @@ export interface EngineMonitorOptions {
   shutdownTimeoutMs?: number;
 }
 
-export interface EngineMonitorConfig {
-  readonly stallFloorMs: number;
-  readonly stallCeilingMs: number;
-  readonly loadTimeoutMs: number;
-  /** Null: the ceiling. */
-  readonly prefillTimeoutMs: number | null;
-  /** Null: adapted between floor and ceiling. */
-  readonly decodeTimeoutMs: number | null;
-  readonly heartbeatMs: number;
+export interface EngineMonitorConfig extends Omit<EnginePolicy, 'liveStallMs'> {
   readonly checkIntervalMs: number;
   readonly checkTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
 }
 
-const limit = (name: string, min: number, fallback: number | null, meaning: string): OptionSpec => ({
+const DEFAULTS: EngineMonitorConfig = {
+  ...DEFAULT_ENGINE_POLICY,
+  checkIntervalMs: 2000,
+  checkTimeoutMs: 30_000,
+  shutdownTimeoutMs: 60_000,
+};
+
+const limit = (name: keyof EngineMonitorConfig, min: number, meaning: string): OptionSpec => ({
   name: `engineMonitor.${name}`,
   kind: milliseconds(min),
-  fallback,
+  fallback: DEFAULTS[name],
   meaning,
   isNoFlag: true,
 });
 
 export const ENGINE_SPECS: readonly OptionSpec[] = [
-  limit(
-    'stallFloorMs',
-    100,
-    10_000,
-    'an engine with requests and without progress is not stalled before this',
-  ),
-  limit('stallCeilingMs', 100, 120_000, 'and always after this'),
-  limit('loadTimeoutMs', 0, 1_800_000, 'an engine that loads for longer has failed; 0 = never'),
-  limit('prefillTimeoutMs', 10, null, 'longest time to the first token; unset: the ceiling'),
-  limit('decodeTimeoutMs', 10, null, 'longest time between tokens; unset: adapted between floor and ceiling'),
-  limit('heartbeatMs', 50, 3000, 'a watched engine that gives no heartbeat for this long is stalled'),
-  limit('checkIntervalMs', 50, 2000, 'time between two runs of the `check` of the engine'),
-  limit('checkTimeoutMs', 0, 30_000, 'a `check` of the engine that takes longer has failed; 0 = never'),
-  limit('shutdownTimeoutMs', 0, 60_000, 'longest time to end a failed engine; 0 = no limit'),
+  limit('stallFloorMs', 100, 'an engine with requests and without progress is not stalled before this'),
+  limit('stallCeilingMs', 100, 'and always after this'),
+  limit('loadTimeoutMs', 0, 'an engine that loads for longer has failed; 0 = never'),
+  limit('prefillTimeoutMs', 10, 'longest time to the first token; unset: the ceiling'),
+  limit('decodeTimeoutMs', 10, 'longest time between tokens; unset: adapted between floor and ceiling'),
+  limit('heartbeatMs', 50, 'a watched engine that gives no heartbeat for this long is stalled'),
+  limit('checkIntervalMs', 50, 'time between two runs of the `check` of the engine'),
+  limit('checkTimeoutMs', 0, 'a `check` of the engine that takes longer has failed; 0 = never'),
+  limit('shutdownTimeoutMs', 0, 'longest time to end a failed engine; 0 = no limit'),
   {
     name: 'onEngineFailure',
     kind: choice('shutdown', 'unready', 'ignore'),

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { BoardWatch } from './board.js';
-import type { DeadCause } from './policy.js';
+import type { DeadCause } from './policy-types.js';
 import { readProcessState } from './process-state.js';
 
 /** What a child process tells by its events; what it does not tell (stopped, gone) the probe thread asks the kernel. */

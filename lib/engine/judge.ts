@@ -1,11 +1,7 @@
 import { createBoardReader, type WatchRow } from './board.js';
-import {
-  type EngineFinding,
-  type EnginePolicy,
-  initialEngineState,
-  stepEngine,
-  type WatchFacts,
-} from './policy.js';
+import { initialEngineState, stepEngine } from './policy.js';
+import type { EnginePolicy } from './policy-budgets.js';
+import type { EngineFinding, WatchFacts } from './policy-types.js';
 import { readProcessState } from './process-state.js';
 
 /** The engine as the probe thread judges it: steps of the pure policy over the board and the kernel's word. */

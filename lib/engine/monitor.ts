@@ -7,7 +7,8 @@ import { type BoardWatch, type BoardWriter, MAX_WATCHES } from './board.js';
 import { type EngineCheck, runCheck } from './check-runner.js';
 import { watchChild } from './child-watch.js';
 import { describeEngine, type EngineDescription } from './dump.js';
-import { type DeadCause, deadFinding, type EngineFinding } from './policy.js';
+import { deadFinding } from './policy-findings.js';
+import type { DeadCause, EngineFinding } from './policy-types.js';
 
 /** What `health.engine.watch` looks at; everything is optional, but something must be given. */
 export interface WatchOptions {

@@ -1,113 +1,8 @@
-import type { Rhythm } from './policy-rhythm.js';
+import { decodeBudgetMs, type EnginePolicy, prefillBudgetMs } from './policy-budgets.js';
+import { deadFinding, keepSince, stalled } from './policy-findings.js';
+import type { EngineFinding, EngineLook } from './policy-types.js';
+import { judgeWatch, listen, type Silence, stepWatch, type WatchState } from './policy-watch.js';
 import { creditMs, NO_SILENCE, stepWork, type WorkSilence } from './policy-work.js';
-
-/** Budgets of the progress watchdog and the engine monitor, in milliseconds. */
-export interface EnginePolicy {
-  /** Shortest and longest silence between two tokens that can count as a stall; between them it is the engine's rhythm. */
-  readonly stallFloorMs: number;
-  readonly stallCeilingMs: number;
-  /** Silence while the engine loads; 0: without limit. */
-  readonly loadTimeoutMs: number;
-  /**
-   * Silence while a request waits for its first token; null: `stallCeilingMs`. It is not adapted: the time of a long prompt
-   * cannot be told from that of short ones.
-   */
-  readonly prefillTimeoutMs: number | null;
-  /** Silence between two tokens, instead of the adapted one; null: adapted. */
-  readonly decodeTimeoutMs: number | null;
-  /** Silence of an engine that sends heartbeats. */
-  readonly heartbeatMs: number;
-  /** How long a stall that has withdrawn readiness may last before only a restart can help. */
-  readonly liveStallMs: number;
-}
-
-export const DEFAULT_ENGINE_POLICY: EnginePolicy = {
-  stallFloorMs: 10_000,
-  stallCeilingMs: 120_000,
-  loadTimeoutMs: 1_800_000,
-  prefillTimeoutMs: null,
-  decodeTimeoutMs: null,
-  heartbeatMs: 3000,
-  liveStallMs: 60_000,
-};
-
-/** Why an engine is dead: a restart is the only cure, and nothing is to be waited for. */
-export type DeadCause = 'exit' | 'gone' | 'pipe_closed' | 'reported';
-export type StallCause =
-  | 'stopped'
-  | 'check_timeout'
-  | 'check_failed'
-  | 'heartbeat'
-  | 'load'
-  | 'prefill'
-  | 'decode';
-
-/** What is known about one engine that the application asked to watch. */
-export interface WatchFacts {
-  /** Never used twice. */
-  readonly id: number;
-  readonly dead: DeadCause | null;
-  /** Of the child process, as the kernel has it; null where there is none or the kernel does not tell. */
-  readonly process: 'running' | 'stopped' | 'traced' | 'gone' | null;
-  /** Heartbeats so far; null where none are expected. `isDirect`: counted without the main thread. */
-  readonly beats: { readonly count: number; readonly isDirect: boolean } | null;
-  readonly check: 'ok' | 'failed' | 'timeout' | null;
-}
-
-/** One look at the engine; numbers that count something matter only by having changed. */
-export interface EngineLook {
-  readonly atMs: number;
-  /** How long the main thread has been in its present turn: what only it can see cannot be judged meanwhile. */
-  readonly mainBusyMs: number;
-  readonly isLoading: boolean;
-  /** Requests that the engine works on; one whose client is slow to take the answer is not among them. */
-  readonly running: number;
-  /** Those of them that have not had a first token, or of which that is not known. */
-  readonly prefilling: number;
-  /** Tokens, steps, ended requests: whatever shows that the engine does something. */
-  readonly progress: number;
-  /** Requests that were given up before their first token. */
-  readonly givenUp: number;
-  readonly rhythm: Rhythm;
-  readonly watches: readonly WatchFacts[];
-}
-
-/** What is wrong with the engine. */
-export interface EngineFinding {
-  readonly kind: 'dead' | 'stalled';
-  readonly code: 'inference_engine.dead' | 'inference_engine.stalled' | 'inference_engine.check_failed';
-  readonly cause: DeadCause | StallCause;
-  /** The watch that it is about; null for the process's requests as a whole. */
-  readonly watchId: number | null;
-  readonly message: string;
-  /** When the silence began. */
-  readonly sinceMs: number;
-  /** The engine has failed: at once when dead, else after `liveStallMs` more. */
-  readonly isFinal: boolean;
-  /** Only a restart can help: final, and nobody has replaced a dead engine for `liveStallMs`. */
-  readonly isNotLive: boolean;
-}
-
-/** Time without a sign of life, counted only while somebody looked. */
-interface Silence {
-  readonly seen: number;
-  readonly silentMs: number;
-}
-
-interface WatchState {
-  readonly id: number;
-  readonly beats: Silence;
-  /**
-   * Whether it beats while it computes a long prompt: seen to, seen not to (it computes on the loop that beats), or null
-   * while no prompt was long enough to tell.
-   */
-  readonly beatsAtWork: boolean | null;
-  /** The longest silence that anything it did since the last heartbeat may explain; what was given up may still go on. */
-  readonly patientMs: number;
-  readonly deadMs: number;
-  readonly stoppedMs: number;
-  readonly checkMs: number;
-}
 
 export interface EngineState {
   readonly policy: EnginePolicy;
@@ -126,12 +21,6 @@ export interface EngineState {
 const LONGEST_LOOK_MS = 2000;
 /** Below this a turn of the main loop is work, not a stall. */
 const BUSY_MS = 100;
-/** Two looks: a debugger or `kill -STOP; kill -CONT` of a moment is no finding. */
-const STOPPED_MS = 900;
-/** Before this many gaps there is no rhythm. */
-const RHYTHM_SAMPLES = 20;
-const P99_FACTOR = 6;
-const LONGEST_FACTOR = 1.5;
 
 export function initialEngineState(policy: EnginePolicy): EngineState {
   return {
@@ -142,18 +31,6 @@ export function initialEngineState(policy: EnginePolicy): EngineState {
     watches: [],
     finding: null,
   };
-}
-
-/** Silence between two tokens from which on this engine counts as stalled, in milliseconds. */
-export function decodeBudgetMs(policy: EnginePolicy, rhythm: Rhythm): number {
-  if (policy.decodeTimeoutMs !== null) return policy.decodeTimeoutMs;
-  if (rhythm.samples < RHYTHM_SAMPLES) return policy.stallCeilingMs;
-  const usual = Math.max(P99_FACTOR * rhythm.p99Ms, LONGEST_FACTOR * rhythm.longestMs);
-  return Math.min(policy.stallCeilingMs, Math.max(policy.stallFloorMs, usual));
-}
-
-function prefillBudgetMs({ prefillTimeoutMs, stallCeilingMs }: EnginePolicy): number {
-  return prefillTimeoutMs ?? stallCeilingMs;
 }
 
 /** Pure: one look, and what follows from it. */
@@ -186,66 +63,8 @@ export function stepEngine(state: EngineState, look: EngineLook): EngineState {
   return { ...next, finding: found === null ? null : keepSince(state.finding, found) };
 }
 
-/** `addMs` null: no sign of life is expected now. */
-function listen(silence: Silence, seen: number, addMs: number | null): Silence {
-  if (addMs === null || seen !== silence.seen) return { seen, silentMs: 0 };
-  return { seen, silentMs: silence.silentMs + addMs };
-}
-
 function isOfWork(finding: EngineFinding | null): boolean {
   return finding?.cause === 'prefill' || finding?.cause === 'decode';
-}
-
-interface Passed {
-  readonly passedMs: number;
-  /** In which the main thread turned. */
-  readonly turnedMs: number;
-  /** Requests are in flight, and there was no token for so long that an engine which only beats between them would not. */
-  readonly isAtWork: boolean;
-  /** The same at the look before. */
-  readonly wasAtWork: boolean;
-  readonly heartbeatMs: number;
-  /** Silence that what it is doing may explain. */
-  readonly workMs: number;
-}
-
-function stepWatch(
-  previous: WatchState | undefined,
-  facts: WatchFacts,
-  { passedMs, turnedMs, isAtWork, wasAtWork, heartbeatMs, workMs }: Passed,
-  tokens: number,
-): WatchState {
-  const { id, process, check } = facts;
-  const isDead = facts.dead !== null || process === 'gone';
-  const heard = previous?.beats ?? { seen: Number.NaN, silentMs: 0 };
-  // Before the first heartbeat the engine starts; how long it may do that is the load budget's matter.
-  const count = facts.beats?.count ?? 0;
-  const beatMs =
-    count === 0 || process === 'stopped' ? null : facts.beats?.isDirect === true ? passedMs : turnedMs;
-  // A token is as good a sign of life as a heartbeat.
-  const beats = listen(heard, count + tokens, beatMs);
-  const isHeard = beats.silentMs === 0 && count > 0;
-  let beatsAtWork = previous?.beatsAtWork ?? null;
-  if (isHeard && heard.silentMs >= heartbeatMs && wasAtWork) beatsAtWork = false;
-  else if (isHeard && isAtWork) beatsAtWork ??= true;
-  return {
-    id,
-    beats,
-    beatsAtWork,
-    patientMs: isHeard ? workMs : Math.max(previous?.patientMs ?? 0, workMs),
-    deadMs: isDead ? (previous?.deadMs ?? 0) + passedMs : 0,
-    stoppedMs: process === 'stopped' && previous !== undefined ? previous.stoppedMs + passedMs : 0,
-    checkMs: check === 'failed' || check === 'timeout' ? (previous?.checkMs ?? 0) + turnedMs : 0,
-  };
-}
-
-/** The same finding began when it began: a length of silence that is counted in looks must not move it. */
-function keepSince(previous: EngineFinding | null, found: EngineFinding): EngineFinding {
-  if (previous === null || previous.cause !== found.cause || previous.watchId !== found.watchId) return found;
-  const { isFinal, isNotLive, message } = previous;
-  if (isFinal === found.isFinal && isNotLive === found.isNotLive && message === found.message)
-    return previous;
-  return { ...found, sinceMs: previous.sinceMs };
 }
 
 function judge(state: EngineState, look: EngineLook, budget: Budget | null): EngineFinding | null {
@@ -306,66 +125,4 @@ function silenceBudget({ policy, work, load }: EngineState, look: EngineLook): B
   }
   const limitMs = Math.round(decodeBudgetMs(policy, look.rhythm));
   return { cause: 'decode', limitMs, silentMs: work.decodeMs, extraMs: 0 };
-}
-
-function judgeWatch(
-  watch: WatchState,
-  facts: WatchFacts,
-  policy: EnginePolicy,
-  atMs: number,
-): EngineFinding | null {
-  const { id, process, check } = facts;
-  const mayEnd = process !== 'traced';
-  if (watch.stoppedMs >= STOPPED_MS) {
-    return stalled('stopped', id, 'The engine process is stopped by a signal', {
-      sinceMs: atMs - watch.stoppedMs,
-      isFinal: watch.stoppedMs >= STOPPED_MS + policy.liveStallMs,
-    });
-  }
-  if (check === 'failed' || check === 'timeout') {
-    const cause = check === 'failed' ? 'check_failed' : 'check_timeout';
-    const message =
-      check === 'failed' ? 'The engine check failed' : 'The engine check did not finish in time';
-    const isFinal = mayEnd && watch.checkMs >= policy.liveStallMs;
-    return stalled(cause, id, message, { sinceMs: atMs - watch.checkMs, isFinal });
-  }
-  const { silentMs } = watch.beats;
-  // An engine that computes a prompt on the loop that beats is busy, not stalled; one that never did so is stalled.
-  const { patientMs } = watch;
-  const limitMs = watch.beatsAtWork === true ? policy.heartbeatMs : patientMs;
-  if (silentMs < limitMs) return null;
-  return stalled('heartbeat', id, `No heartbeat of the engine for more than ${limitMs} ms`, {
-    sinceMs: atMs - silentMs,
-    isFinal: mayEnd && silentMs >= patientMs + policy.liveStallMs,
-  });
-}
-
-const DEAD: Readonly<Record<DeadCause, string>> = {
-  exit: 'The engine process has exited',
-  gone: 'The engine process is gone',
-  pipe_closed: 'The engine process has closed its pipe',
-  reported: 'The engine check says that the engine is dead',
-};
-
-export function deadFinding(cause: DeadCause, watchId: number, atMs: number): EngineFinding {
-  return {
-    kind: 'dead',
-    code: 'inference_engine.dead',
-    cause,
-    watchId,
-    message: DEAD[cause],
-    sinceMs: atMs,
-    isFinal: true,
-    isNotLive: false,
-  };
-}
-
-function stalled(
-  cause: StallCause,
-  watchId: number | null,
-  message: string,
-  { sinceMs, isFinal }: { readonly sinceMs: number; readonly isFinal: boolean },
-): EngineFinding {
-  const code = cause === 'check_failed' ? 'inference_engine.check_failed' : 'inference_engine.stalled';
-  return { kind: 'stalled', code, cause, watchId, message, sinceMs, isFinal, isNotLive: isFinal };
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { StallView } from '../dialects/view.js';
 import type { EngineDescription } from '../engine/dump.js';
-import type { DeadCause, StallCause } from '../engine/policy.js';
+import type { DeadCause, StallCause } from '../engine/policy-types.js';
 import type { GpuFinding } from '../gpu/finding.js';
 import type { Status } from '../status/types.js';
 import type { Reason } from '../status/verdict.js';

@@ -1,6 +1,6 @@
 import type { Config } from '../config/options.js';
 import type { EngineDescription } from '../engine/dump.js';
-import type { EngineFinding } from '../engine/policy.js';
+import type { EngineFinding } from '../engine/policy-types.js';
 import type { EngineFailure } from './emitter.js';
 
 /** As documented for a failed engine, whatever its fault. */

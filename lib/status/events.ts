@@ -1,4 +1,4 @@
-import type { EngineFinding } from '../engine/policy.js';
+import type { EngineFinding } from '../engine/policy-types.js';
 import type { CanaryReport, GpuReport, HostFacts, LoopLevel, Owner, Phase, Status } from './types.js';
 
 /** Everything that can change the status. Times are monotonic milliseconds and travel in the event: nothing here reads a clock. */

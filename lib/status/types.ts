@@ -1,4 +1,4 @@
-import type { EngineFinding } from '../engine/policy.js';
+import type { EngineFinding } from '../engine/policy-types.js';
 import type { GpuDeviceFacts } from '../gpu/facts.js';
 import type { GpuFinding } from '../gpu/finding.js';
 import type { LeakReport } from '../gpu/leak.js';

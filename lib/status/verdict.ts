@@ -1,4 +1,4 @@
-import type { EngineFinding } from '../engine/policy.js';
+import type { EngineFinding } from '../engine/policy-types.js';
 import type { GpuAction } from '../gpu/actions.js';
 import type { GpuFinding } from '../gpu/finding.js';
 import type { Component, Endpoint, EndpointCanary, Phase, State, Status } from './types.js';

@@ -53,9 +53,10 @@ export async function prove(args) {
   const modules = {
     board: load('engine/board.js'),
     engine: load('engine/policy.js'),
+    budgets: load('engine/policy-budgets.js'),
     canary: load('canary/policy.js'),
   };
-  const policy = modules.engine.DEFAULT_ENGINE_POLICY;
+  const policy = modules.budgets.DEFAULT_ENGINE_POLICY;
   const random = randomOf(Number(values.seed));
   const world = createWorld(modules, policy, random);
 

@@ -6,7 +6,7 @@ import { createBoard, createBoardReader, createBoardWriter, MAX_WATCHES } from '
 import { runCheck } from '../../lib/engine/check-runner.js';
 import { createEngineJudge } from '../../lib/engine/judge.js';
 import { createEngineMonitor } from '../../lib/engine/monitor.js';
-import { DEFAULT_ENGINE_POLICY } from '../../lib/engine/policy.js';
+import { DEFAULT_ENGINE_POLICY } from '../../lib/engine/policy-budgets.js';
 import { readProcessState } from '../../lib/engine/process-state.js';
 import { afterTurning } from '../../lib/engine/turning.js';
 import { until } from '../helpers/package.js';

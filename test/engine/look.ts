@@ -1,12 +1,6 @@
-import {
-  DEFAULT_ENGINE_POLICY,
-  type EngineLook,
-  type EnginePolicy,
-  type EngineState,
-  initialEngineState,
-  stepEngine,
-  type WatchFacts,
-} from '../../lib/engine/policy.js';
+import { type EngineState, initialEngineState, stepEngine } from '../../lib/engine/policy.js';
+import { DEFAULT_ENGINE_POLICY, type EnginePolicy } from '../../lib/engine/policy-budgets.js';
+import type { EngineLook, WatchFacts } from '../../lib/engine/policy-types.js';
 
 export const QUIET: Omit<EngineLook, 'atMs'> = {
   mainBusyMs: 0,

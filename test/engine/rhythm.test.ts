@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_ENGINE_POLICY, decodeBudgetMs } from '../../lib/engine/policy.js';
+import { DEFAULT_ENGINE_POLICY, decodeBudgetMs } from '../../lib/engine/policy-budgets.js';
 import { RHYTHM_BUCKETS, readRhythm, recordGap } from '../../lib/engine/policy-rhythm.js';
 import { FAST } from './look.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { EngineFinding } from '../../lib/engine/policy.js';
+import type { EngineFinding } from '../../lib/engine/policy-types.js';
 import type { GpuErrorKind } from '../../lib/gpu/app-error.js';
 import { gpuComponent } from '../../lib/gpu/component.js';
 import { createEngineEvidence } from '../../lib/probe/gpu-engine.js';

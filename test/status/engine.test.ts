@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { EngineFinding } from '../../lib/engine/policy.js';
+import type { EngineFinding } from '../../lib/engine/policy-types.js';
 import type { StatusEvent } from '../../lib/status/events.js';
 import { initialState, step } from '../../lib/status/reducer.js';
 import type { CanaryReport, Policy } from '../../lib/status/types.js';

@@ -28,10 +28,11 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 /**
- * @param modules the built engine/board.js, engine/policy.js and canary/policy.js
+ * @param modules the built engine/board.js, engine/policy.js, engine/policy-budgets.js and canary/policy.js
  * @param random  of randomOf()
  */
-export function createWorld({ board: boards, engine: policies, canary: canaries }, policy, random) {
+export function createWorld(modules, policy, random) {
+  const { board: boards, engine: policies, budgets, canary: canaries } = modules;
   let nowMs = 0;
   const buffer = boards.createBoard();
   const writer = boards.createBoardWriter(buffer, () => nowMs);
@@ -282,7 +283,7 @@ export function createWorld({ board: boards, engine: policies, canary: canaries 
     isServing: () => !isLoading(),
     inFlight: () => reader.running(),
     prefilling: () => reader.prefilling(),
-    decodeBudgetMs: () => policies.decodeBudgetMs(policy, reader.rhythm()),
+    decodeBudgetMs: () => budgets.decodeBudgetMs(policy, reader.rhythm()),
     isBlocked: () => nowMs < busyUntilMs || nowMs < frozenUntilMs,
     restart,
     /** The fault is over without a restart, as after SIGCONT. */
