@@ -16,20 +16,11 @@ import {
   FAULT_NAMES,
   type Fault,
   type FaultName,
+  NETWORK_FAULTS,
   type Scenario,
   SELECTORS,
   type WorkerSpec,
 } from './types.js';
-
-const NETWORK: readonly FaultName[] = [
-  'tcp-reset',
-  'half-open',
-  'delay',
-  'bandwidth',
-  'slow-close',
-  'truncate',
-  'partition',
-];
 
 const WORKER = object({
   name: text,
@@ -162,7 +153,8 @@ function checkFault(
 
 const all = (names: readonly string[]): string => [...names, ...SELECTORS].join(', ');
 
-export const isNetworkFault = (name: FaultName): boolean => NETWORK.includes(name);
+export const isNetworkFault = (name: FaultName): boolean =>
+  (NETWORK_FAULTS as readonly FaultName[]).includes(name);
 
 export type NamedWorker = WorkerSpec & { readonly name: string };
 

@@ -1,5 +1,16 @@
 /** What a scenario is: plain data that can be written to a file, read in a review, and replayed. */
 
+/** Done by a proxy before the worker. */
+export const NETWORK_FAULTS = [
+  'tcp-reset',
+  'half-open',
+  'delay',
+  'bandwidth',
+  'slow-close',
+  'truncate',
+  'partition',
+] as const;
+
 export const FAULT_NAMES = [
   'sigkill',
   'sigstop',
@@ -8,13 +19,7 @@ export const FAULT_NAMES = [
   'engine-hang',
   'engine-kill',
   'gpu-xid',
-  'tcp-reset',
-  'half-open',
-  'delay',
-  'bandwidth',
-  'slow-close',
-  'truncate',
-  'partition',
+  ...NETWORK_FAULTS,
   'etcd-kill',
   'etcd-leader-kill',
   'etcd-pause',
