@@ -31,7 +31,7 @@ import { createStallWatch } from './stall-watch.js';
 import { untilNextLook } from './tick.js';
 
 const RELEASE_EVERY_MS = 900;
-/** How often GPUs are looked at for faults: two numbers are compared. */
+/** How often GPUs, where there are any, are looked at for faults; `GpuWatch.glance` says what a look costs. */
 const GLANCE_MS = 100;
 
 const data = workerData as ProbeThreadData;

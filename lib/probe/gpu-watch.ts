@@ -13,8 +13,9 @@ export interface GpuWatch {
   isDue(version: number, nowMs: number): boolean;
   step(nowMs: number): GpuReport | null;
   /**
-   * Whether a fault may have come or gone since the last look: then a step is due. For somebody who looks often, and at most
-   * two numbers are compared while nothing has happened.
+   * Whether a fault may have come or gone since the last look: then a step is due. For somebody who looks often: between two
+   * samples it asks the addon for a version and compares that with the last one (0.1 µs). After each sample, so once a second,
+   * it copies what the GPU threads have published and compares what can be a fault (some 10 µs with eight GPUs).
    */
   glance(): boolean;
   /** There are GPUs to judge. */
@@ -35,8 +36,8 @@ export interface GpuJudge {
 const TICK_MS = 2000;
 
 /**
- * On most machines there is no GPU: then two numbers are compared a second, and the policy with its catalogue is never
- * loaded, which would add milliseconds to every start.
+ * On most machines there is no GPU: then nobody glances, every two seconds one section is read for signs of a driver, and the
+ * policy with its catalogue is never loaded, which would add milliseconds to every start.
  */
 export function createGpuWatch(native: NativeGpu, config: Config['gpu'], load: () => GpuJudge): GpuWatch {
   const global = new Float64Array(GPU_FIELDS.length);
