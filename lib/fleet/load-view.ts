@@ -9,7 +9,7 @@ import { lifeOf } from './worker-ref.js';
 export interface LoadReport {
   /** When it was made, in this process's time (arrival minus what the way takes). */
   readonly atMs: number;
-  /** Tokens of all requests that run or wait: prefill still to do, and decode still expected. */
+  /** Tokens of all requests that run or wait: prefill still to do, and decode still expected. NaN: the worker does not tell. */
   readonly activeTokens: number;
   readonly kvBlocksUsed: number;
   readonly kvBlocksTotal: number;
@@ -98,6 +98,8 @@ export function createLoadView(options: LoadViewOptions = {}): LoadView {
   function estimate(entry: Entry): number {
     if (entry.report === null) return 0;
     const { activeTokens, atMs } = entry.report;
+    // Not none: what is known is what was sent there and has not ended.
+    if (Number.isNaN(activeTokens)) return ownTokens(entry, Number.NEGATIVE_INFINITY);
     return Math.max(0, activeTokens - entry.endedTokens) + ownTokens(entry, atMs);
   }
 

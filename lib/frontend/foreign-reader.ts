@@ -109,7 +109,7 @@ export function readForeign(
         ready,
       },
       // Without figures every answer counts as progress: a hung engine is then seen by its streams alone.
-      ...{ engineStep: figures?.steps ?? polls, scheduledTokens: figures?.steps ?? polls, activeTokens: 0 },
+      ...{ engineStep: figures?.steps ?? polls, scheduledTokens: figures?.steps ?? polls },
       ...{ running: figures?.running ?? 0, waiting: figures?.waiting ?? 0, expectedStepMs: 0 },
       ...{
         kvBlocksUsed: figures === null ? 0 : figures.kvUsage * 1000,

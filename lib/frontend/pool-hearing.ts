@@ -64,7 +64,7 @@ export function createPoolHearing(state: PoolState, { judge }: Pick<PoolJudge, '
     // Field by field: to copy the whole beacon twice was most of what one costs.
     const { engineStep, running, scheduledTokens, expectedStepMs } = beacon;
     member.health.beacon({ atMs, engineStep, running, scheduledTokens, expectedStepMs });
-    const { activeTokens, kvBlocksUsed, kvBlocksTotal } = beacon;
+    const { activeTokens = Number.NaN, kvBlocksUsed, kvBlocksTotal } = beacon;
     loads.report(member.ref, { atMs, activeTokens, kvBlocksUsed, kvBlocksTotal });
     if (wasGone || before?.incarnation !== incarnation || before.state !== beacon.state) tell(member);
     if (beacon.state === 'draining' && before?.state !== 'draining') {

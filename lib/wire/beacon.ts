@@ -12,8 +12,8 @@ export interface WorkerBeacon {
   readonly running: number;
   readonly waiting: number;
   readonly scheduledTokens: number;
-  /** Tokens of all requests that run or wait: prefill to do and decode expected. */
-  readonly activeTokens: number;
+  /** Tokens of all requests that run or wait: prefill to do and decode expected; absent: unknown. */
+  readonly activeTokens?: number;
   readonly kvBlocksUsed: number;
   readonly kvBlocksTotal: number;
   readonly expectedStepMs: number;
@@ -23,14 +23,13 @@ export interface WorkerBeacon {
   readonly maxBatchedTokens?: number;
 }
 
-const OPTIONAL_NUMBERS = ['seq', 'prefillTokens', 'maxBatchedTokens'] as const;
+const OPTIONAL_NUMBERS = ['seq', 'activeTokens', 'prefillTokens', 'maxBatchedTokens'] as const;
 const MAX_TEXT = 1024;
 const NUMBERS = [
   'engineStep',
   'running',
   'waiting',
   'scheduledTokens',
-  'activeTokens',
   'kvBlocksUsed',
   'kvBlocksTotal',
   'expectedStepMs',

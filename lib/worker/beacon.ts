@@ -19,10 +19,10 @@ export function beaconOf(
     running: figures.running,
     waiting: figures.waiting,
     scheduledTokens: figures.scheduledTokens ?? figures.step,
-    activeTokens: figures.activeTokens ?? 0,
     kvBlocksUsed: figures.kvBlocksUsed ?? 0,
     kvBlocksTotal: figures.kvBlocksTotal ?? 0,
     expectedStepMs: figures.expectedStepMs ?? 0,
+    ...(figures.activeTokens === undefined ? {} : { activeTokens: figures.activeTokens }),
     ...(figures.prefillTokens === undefined ? {} : { prefillTokens: figures.prefillTokens }),
     ...(figures.maxBatchedTokens === undefined ? {} : { maxBatchedTokens: figures.maxBatchedTokens }),
   };

@@ -31,6 +31,20 @@ describe('the load view', () => {
     expect(view.load(ref('a'), 51).tokens).toBe(100);
   });
 
+  it('counts what it has sent itself to a worker that does not tell its tokens, whenever it last reported', () => {
+    const view = createLoadView();
+    const long = view.send(ref('a'), 900, 10);
+    view.send(ref('a'), 100, 20);
+    view.report(ref('a'), report(30, Number.NaN));
+    expect(view.load(ref('a'), 31)).toMatchObject({ tokens: 1000, kvRatio: 0.25, isStale: false });
+    long.progress(400);
+    expect(view.load(ref('a'), 32).tokens).toBe(600);
+    long.release();
+    expect(view.load(ref('a'), 33).tokens).toBe(100);
+    view.report(ref('b'), report(30, Number.NaN));
+    expect(view.load(ref('b'), 33).tokens).toBe(0);
+  });
+
   it('takes a worker that reports nothing for neither idle nor full', () => {
     const view = createLoadView();
     for (const [worker, tokens] of [
