@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "addon/environments.h"
 #include "addon/exports.h"
 #include "gpu/kmsg_line.h"
 
@@ -120,25 +121,9 @@ Napi::Value version(const Napi::CallbackInfo& info) {
 }
 
 // Like the host sampler, the GPU part belongs to the process and runs until the last environment that asked for it ends.
-struct Users {
-  std::mutex mutex;
-  std::vector<napi_env> hooked, users;
-};
-
-Users& users() {
-  static auto* instance = new Users;  // never destroyed: workers may end while the process exits
+Environments& environments() {
+  static auto* instance = new Environments(gpu::stop);
   return *instance;
-}
-
-void on_environment_end(void* data) {
-  auto& state = users();
-  const std::scoped_lock lock(state.mutex);
-  std::erase(state.hooked, static_cast<napi_env>(data));
-  if (std::erase(state.users, static_cast<napi_env>(data)) > 0 && state.users.empty()) gpu::stop();
-}
-
-bool contains(const std::vector<napi_env>& list, napi_env env) {
-  return std::find(list.begin(), list.end(), env) != list.end();
 }
 
 /// An option; empty once an exception is pending. A getter may throw, and any other call would end the process then.
@@ -197,22 +182,13 @@ Napi::Value start_gpu(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
 
-  auto& state = users();
-  const std::scoped_lock lock(state.mutex);
+  const std::scoped_lock lock(environments().mutex());
   const bool is_started = gpu::start(options);
-  if (!contains(state.hooked, env) && napi_add_env_cleanup_hook(env, on_environment_end, env) == napi_ok)
-    state.hooked.push_back(env);
-  if (!contains(state.users, env)) state.users.push_back(env);
+  environments().add(env);
   return Napi::Boolean::New(env, is_started);
 }
 
-void stop_gpu(const Napi::CallbackInfo&) {
-  auto& state = users();
-  const std::scoped_lock lock(state.mutex);
-  state.users.clear();
-  gpu::stop();
-}
-
+void stop_gpu(const Napi::CallbackInfo&) { environments().end_all(); }
 void release_gpu(const Napi::CallbackInfo&) { gpu::release(); }
 void acquire_gpu(const Napi::CallbackInfo&) { gpu::acquire(); }
 void refresh_gpu(const Napi::CallbackInfo&) { gpu::refresh(); }

@@ -1,11 +1,10 @@
 #include "host/sampler.h"
 
-#include <algorithm>
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "addon/environments.h"
 #include "addon/exports.h"
 #include "loop/monitor.h"
 #include "snapshot/block.h"
@@ -61,26 +60,9 @@ Napi::Value read(const Napi::CallbackInfo& info) {
 }
 
 // The sampler belongs to the process; it runs until the last environment that asked for it has ended.
-struct Users {
-  std::mutex mutex;
-  std::vector<napi_env> hooked;  // have a cleanup hook: adding the same one twice aborts the process
-  std::vector<napi_env> users;
-};
-
-Users& users() {
-  static auto* instance = new Users;  // never destroyed: workers may end while the process exits
+Environments& environments() {
+  static auto* instance = new Environments(host::stop_sampler);
   return *instance;
-}
-
-void on_environment_end(void* data) {
-  auto& state = users();
-  const std::scoped_lock lock(state.mutex);
-  std::erase(state.hooked, static_cast<napi_env>(data));
-  if (std::erase(state.users, static_cast<napi_env>(data)) > 0 && state.users.empty()) host::stop_sampler();
-}
-
-bool is_member(const std::vector<napi_env>& list, napi_env env) {
-  return std::find(list.begin(), list.end(), env) != list.end();
 }
 
 Napi::Value throw_error(Napi::Env env, const char* message) {
@@ -109,24 +91,15 @@ Napi::Value start_sampler(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
 
-  auto& state = users();
-  const std::scoped_lock lock(state.mutex);
+  const std::scoped_lock lock(environments().mutex());
   const auto result = host::start_sampler({prefix, rate, per_core.As<Napi::Boolean>(), loop::tick});
   if (result == host::StartResult::root_too_long) return throw_error(env, "Expected root to be a shorter path");
   if (result == host::StartResult::no_thread) return throw_error(env, "The system refused to create the sampler thread");
-  if (!is_member(state.hooked, env) && napi_add_env_cleanup_hook(env, on_environment_end, env) == napi_ok) {
-    state.hooked.push_back(env);
-  }
-  if (!is_member(state.users, env)) state.users.push_back(env);
+  environments().add(env);
   return Napi::Boolean::New(env, result == host::StartResult::started);
 }
 
-void stop_sampler(const Napi::CallbackInfo&) {
-  auto& state = users();
-  const std::scoped_lock lock(state.mutex);
-  state.users.clear();
-  host::stop_sampler();
-}
+void stop_sampler(const Napi::CallbackInfo&) { environments().end_all(); }
 
 }  // namespace
 
