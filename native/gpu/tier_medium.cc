@@ -1,90 +1,18 @@
-#include "gpu/tiers.h"
-
 #include <algorithm>
 #include <array>
-#include <cstring>
 
-#include "gpu/processes.h"
+#include "gpu/sample.h"
+#include "gpu/tiers.h"
 
 namespace inference_health::gpu {
 namespace {
 
 using nvml::kSuccess;
+
 constexpr std::uint32_t kMaxLinks = 36;
-constexpr int kClockSm = 1, kClockMemory = 2;
 constexpr int kThresholdSlowdown = 1;
 constexpr int kViolationPower = 0, kViolationThermal = 1;
 constexpr int kCorrected = 0, kUncorrected = 1, kVolatile = 0, kAggregate = 1;
-constexpr int kTransmit = 0, kReceive = 1;
-constexpr std::size_t kProcessRoom = 128;
-
-/// Calls on one device; the first code that is no mere "not here" is kept.
-struct Sample {
-  DriverCalls& driver;
-  GpuDevice& device;
-  std::int32_t slot;
-  nvml::Return worst = kSuccess;
-
-  template <Symbol S, typename... Arguments>
-  bool ok(Arguments... arguments) {
-    const auto result = driver.call<S>(slot, device.handle, arguments...);
-    if (!is_benign(result) && worst == kSuccess) worst = result;
-    return result == kSuccess;
-  }
-
-  template <Symbol S, typename Number = std::uint32_t, typename... Arguments>
-  double number(Arguments... arguments) {
-    Number value{};
-    return ok<S>(arguments..., &value) ? static_cast<double>(value) : kAbsent;
-  }
-
-  void set(GpusField field, double value) { device[field] = value; }
-};
-
-double decode(const nvml::FieldValue& field) {
-  if (field.result != kSuccess) return kAbsent;
-  switch (field.type) {
-    case 0: return field.value.as_double;
-    case 1: return field.value.as_unsigned;
-    case 2:
-    case 3: return static_cast<double>(field.value.as_unsigned_long);
-    case 4: return static_cast<double>(field.value.as_signed_long);
-    case 5: return field.value.as_int;
-    case 6: return field.value.as_short;
-    default: return kAbsent;
-  }
-}
-
-template <std::size_t N>
-bool read_fields(Sample& sample, std::array<nvml::FieldValue, N>& fields, std::size_t count) {
-  // What the driver does not touch stays an error.
-  for (std::size_t i = 0; i < count; ++i) fields[i].result = nvml::kNotSupported;
-  return sample.ok<Symbol::field_values>(static_cast<int>(count), fields.data());
-}
-
-/// Answers what the driver answered: the probe of the handle.
-nvml::Return sample_memory(Sample& sample) {
-  nvml::MemoryV2 memory{};
-  memory.version = nvml::version_word<nvml::MemoryV2>(2);
-  auto result = sample.driver.call<Symbol::memory_v2>(sample.slot, sample.device.handle, &memory);
-  if (result == kSuccess) {
-    sample.set(GpusField::memTotalBytes, static_cast<double>(memory.total));
-    sample.set(GpusField::memUsedBytes, static_cast<double>(memory.used));
-    sample.set(GpusField::memFreeBytes, static_cast<double>(memory.free));
-    sample.set(GpusField::memReservedBytes, static_cast<double>(memory.reserved));
-    return result;
-  }
-  // Before R510, where `used` includes what the driver reserved.
-  nvml::Memory old{};
-  if (is_benign(result) && result != nvml::kInvalidArgument)
-    result = sample.driver.call<Symbol::memory>(sample.slot, sample.device.handle, &old);
-  const bool is_known = result == kSuccess;
-  sample.set(GpusField::memTotalBytes, is_known ? static_cast<double>(old.total) : kAbsent);
-  sample.set(GpusField::memUsedBytes, is_known ? static_cast<double>(old.used) : kAbsent);
-  sample.set(GpusField::memFreeBytes, is_known ? static_cast<double>(old.free) : kAbsent);
-  sample.set(GpusField::memReservedBytes, kAbsent);
-  return result;
-}
 
 void sample_ecc(Sample& sample) {
   int current = 0, pending = 0;
@@ -215,56 +143,7 @@ void sample_batch(Sample& sample) {
   sample_nvlink(sample, value(kLinks));
 }
 
-template <Symbol S>
-bool list_processes(Sample& sample, std::size_t stride, std::uint32_t own_pid, ProcessTotals& totals) {
-  std::array<unsigned char, kProcessRoom * sizeof(nvml::ProcessDetail)> buffer;
-  buffer.fill(kProcessCanary);
-  std::uint32_t count = kProcessRoom;
-  const auto result = sample.driver.call<S>(sample.slot, sample.device.handle, &count, static_cast<void*>(buffer.data()));
-  if (result == nvml::kInsufficientSize) {
-    // More than anyone runs on a GPU: their number is enough.
-    totals.count += count;
-    return true;
-  }
-  if (result != kSuccess || count > kProcessRoom) return false;
-  if (stride == 0) stride = process_stride(buffer, count);
-  add_processes(buffer, count, stride, own_pid, totals);
-  return true;
-}
-
 }  // namespace
-
-nvml::Return sample_fast(DriverCalls& driver, GpuDevice& device, std::int32_t slot, double now_ms) {
-  Sample sample{driver, device, slot};
-  const auto probe = sample_memory(sample);
-  // A handle of another session: everything would be "not here".
-  const bool is_stale = probe == nvml::kInvalidArgument;
-  if (is_stale || !is_benign(probe)) sample.worst = probe;
-  if (sample.worst == kSuccess && !device.is_mig) {
-    nvml::Utilization utilization{};
-    const bool is_known = sample.ok<Symbol::utilization>(&utilization);
-    sample.set(GpusField::utilGpuPercent, is_known ? utilization.gpu : kAbsent);
-    sample.set(GpusField::utilMemPercent, is_known ? utilization.memory : kAbsent);
-    sample.set(GpusField::powerMw, sample.number<Symbol::power>());
-    sample.set(GpusField::temperatureC, sample.number<Symbol::temperature>(0));
-    sample.set(GpusField::smClockMhz, sample.number<Symbol::clock>(kClockSm));
-    sample.set(GpusField::memClockMhz, sample.number<Symbol::clock>(kClockMemory));
-    sample.set(GpusField::clockReasons, driver.has<Symbol::clock_reasons>()
-                                            ? sample.number<Symbol::clock_reasons, std::uint64_t>()
-                                            : sample.number<Symbol::throttle_reasons, std::uint64_t>());
-    sample.set(GpusField::pState, sample.number<Symbol::performance_state, int>());
-  }
-  sample.set(GpusField::lastReturn, sample.worst);
-  sample.set(GpusField::fastAtMs, now_ms);
-  return sample.worst;
-}
-
-void sample_recovery_action(DriverCalls& driver, GpuDevice& device, std::int32_t slot) {
-  Sample sample{driver, device, slot};
-  std::array<nvml::FieldValue, 1> fields{};
-  fields[0].field = nvml::kFieldRecoveryAction;
-  if (read_fields(sample, fields, 1)) sample.set(GpusField::recoveryAction, decode(fields[0]));
-}
 
 void sample_medium(DriverCalls& driver, GpuDevice& device, std::int32_t slot, double now_ms) {
   Sample sample{driver, device, slot};
@@ -283,24 +162,11 @@ void sample_medium(DriverCalls& driver, GpuDevice& device, std::int32_t slot, do
   sample.set(GpusField::mediumAtMs, now_ms);
 }
 
-void sample_slow(DriverCalls& driver, GpuDevice& device, std::int32_t slot, std::uint32_t own_pid, double now_ms) {
+void sample_recovery_action(DriverCalls& driver, GpuDevice& device, std::int32_t slot) {
   Sample sample{driver, device, slot};
-  ProcessTotals totals;
-  const bool is_known = list_processes<Symbol::compute_processes_v3>(sample, 0, own_pid, totals) ||
-                        list_processes<Symbol::compute_processes_v2>(sample, sizeof(nvml::ProcessV2), own_pid, totals) ||
-                        list_processes<Symbol::compute_processes>(sample, sizeof(nvml::ProcessV1), own_pid, totals);
-  if (is_known) {
-    list_processes<Symbol::graphics_processes_v3>(sample, 0, own_pid, totals);
-    list_processes<Symbol::mps_processes_v3>(sample, 0, own_pid, totals);
-  }
-  sample.set(GpusField::processCount, is_known ? static_cast<double>(totals.count) : kAbsent);
-  sample.set(GpusField::ownMemoryBytes, is_known && own_pid != 0 ? totals.own_bytes : kAbsent);
-  if (!device.is_mig) {
-    // Each takes 20 ms by definition.
-    sample.set(GpusField::pcieTxKbps, sample.number<Symbol::pcie_throughput>(kTransmit));
-    sample.set(GpusField::pcieRxKbps, sample.number<Symbol::pcie_throughput>(kReceive));
-  }
-  sample.set(GpusField::slowAtMs, now_ms);
+  std::array<nvml::FieldValue, 1> fields{};
+  fields[0].field = nvml::kFieldRecoveryAction;
+  if (read_fields(sample, fields, 1)) sample.set(GpusField::recoveryAction, decode(fields[0]));
 }
 
 }  // namespace inference_health::gpu
