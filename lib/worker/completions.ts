@@ -2,11 +2,12 @@
 import type { ServerResponse } from 'node:http';
 import { createAssembler } from '../fleet/assembler.js';
 import { drained } from '../wire/drained.js';
+import type { TokenShare } from './active-tokens.js';
 import type { TokenFrame } from './engine.js';
 import { isMeant, messageOf, refuse } from './failure.js';
 import { sendJson } from './http-body.js';
 import { type AnsweredChoice, answerBody, createEventWriter } from './openai.js';
-import { isWanted, openChoice, promptOf, reasonOf, type WorkerCall } from './worker-call.js';
+import { isWanted, openChoice, promptOf, reasonOf, shareOf, type WorkerCall } from './worker-call.js';
 
 export async function answerOpenAi(call: WorkerCall, response: ServerResponse): Promise<void> {
   const { engine, request, id } = call;
@@ -23,7 +24,7 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
   const failed = new AbortController();
   const signal = AbortSignal.any([call.signal, failed.signal]);
 
-  async function choice(index: number): Promise<void> {
+  async function choice(index: number, share: TokenShare): Promise<void> {
     const assembler = createAssembler({ stop: request.stop });
     let length = request.generated.length;
     let whole = '';
@@ -42,6 +43,7 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
       if (events !== null && !response.headersSent) writeHead(response);
       length += 1;
       completionTokens += 1;
+      share.token();
       ids?.add(tokenId);
       put(assembler.push(bytes));
       if (assembler.isStopped || response.destroyed) break;
@@ -58,8 +60,9 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
     }
   }
 
+  const shares = Array.from({ length: request.choices }, () => shareOf(call, prompt));
   try {
-    await Promise.all(Array.from({ length: request.choices }, (_, index) => choice(index)));
+    await Promise.all(shares.map((share, index) => choice(index, share)));
   } catch (error) {
     failed.abort();
     if (!isMeant(error)) call.report(error);
@@ -67,6 +70,8 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
     // An answer that ended without a word would be taken for a whole one.
     response.end(events?.error({ status: 500, type: 'server_error', message: messageOf(error) }));
     return;
+  } finally {
+    for (const share of shares) share.end();
   }
   const usage = { promptTokens: info.tokens, completionTokens };
   if (events === null) return sendJson(response, 200, answerBody(context, answered, usage));

@@ -40,6 +40,7 @@ export interface EngineFigures {
   readonly waiting: number;
   /** Tokens that it has been given since its start; default: its steps. */
   readonly scheduledTokens?: number;
+  /** Tokens of all requests that run or wait: prefill to do and decode to come. Default: by `maxTokens` of what is served. */
   readonly activeTokens?: number;
   readonly kvBlocksUsed?: number;
   readonly kvBlocksTotal?: number;

@@ -6,6 +6,7 @@ import { onClientGone } from '../wire/client-gone.js';
 import { FRAMES_TYPE } from '../wire/frames.js';
 import { requestIdOf } from '../wire/headers.js';
 import { timeoutMsOf } from '../wire/timeout-header.js';
+import type { ActiveTokens } from './active-tokens.js';
 import type { Beacons } from './beacons.js';
 import { answerOpenAi } from './completions.js';
 import type { Engine, GenerateRequest, TokenFrame } from './engine.js';
@@ -21,6 +22,7 @@ const MAX_ID = 512;
 export interface RoutePorts {
   readonly engine: Engine;
   readonly endpoint: ServedEndpoint<GenerateRequest, TokenFrame>;
+  readonly active: ActiveTokens;
   readonly beacons: Beacons;
   readonly maxBodyBytes: number;
   readonly logger: Logger | undefined;
@@ -29,7 +31,14 @@ export interface RoutePorts {
 /** Rejects with what is wrong with the request, before anything is answered. */
 export type Routes = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-export function createRoutes({ engine, endpoint, beacons, maxBodyBytes, logger }: RoutePorts): Routes {
+export function createRoutes({
+  engine,
+  endpoint,
+  active,
+  beacons,
+  maxBodyBytes,
+  logger,
+}: RoutePorts): Routes {
   /** Ids of running requests that were stopped, not killed: they end well. */
   const stopped = new Set<string>();
 
@@ -64,6 +73,7 @@ export function createRoutes({ engine, endpoint, beacons, maxBodyBytes, logger }
     const call = {
       engine,
       endpoint,
+      active,
       request: parsed,
       id,
       bytes,

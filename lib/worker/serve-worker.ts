@@ -4,6 +4,7 @@ import type { Health } from '../lifecycle/health.js';
 import { startHealth } from '../lifecycle/start.js';
 import type { WorkerBeacon } from '../wire/beacon.js';
 import { FLEET_TOKEN } from '../wire/tokens.js';
+import { createActiveTokens } from './active-tokens.js';
 import { type Api, openApi } from './api.js';
 import { beaconOf } from './beacon.js';
 import { type Beacons, createBeacons } from './beacons.js';
@@ -62,15 +63,16 @@ export async function serveWorker(options: WorkerOptions): Promise<Worker> {
   const endpoint = health
     .endpoint('generate')
     .serve<GenerateRequest, TokenFrame>((request, scope) => engine.generate(request, scope));
+  const active = createActiveTokens();
   const incarnation = `${Date.now().toString(36)}-${randomBytes(8).toString('hex')}`;
   let name = options.name ?? '';
 
-  const beacon = (): WorkerBeacon => beaconOf(engine, health, { worker: name, incarnation });
+  const beacon = (): WorkerBeacon => beaconOf(engine, health, { worker: name, incarnation }, active.count);
   const beacons = createBeacons(beacon);
   health.on('drain', beacons.send);
   health.on('status', beacons.send);
 
-  route = createRoutes({ engine, endpoint, beacons, maxBodyBytes, logger });
+  route = createRoutes({ engine, endpoint, active, beacons, maxBodyBytes, logger });
 
   const { port, url } = await api.listen(options.port ?? 8000, host).catch(async (error: unknown) => {
     await Promise.all([endOutside(), health.close()]);

@@ -1,12 +1,14 @@
 /** One request at a worker, from its prompt to the engine's tokens; how they are answered is elsewhere. */
 import type { FinishReason } from '../fleet/types.js';
 import type { ServedEndpoint } from '../lifecycle/serve.js';
+import type { ActiveTokens, TokenShare } from './active-tokens.js';
 import type { Engine, GenerateRequest, PromptInfo, TokenFrame } from './engine.js';
 import type { CompletionRequest } from './request.js';
 
 export interface WorkerCall {
   readonly engine: Engine;
   readonly endpoint: ServedEndpoint<GenerateRequest, TokenFrame>;
+  readonly active: ActiveTokens;
   readonly request: CompletionRequest;
   readonly id: string;
   readonly bytes: number;
@@ -54,6 +56,13 @@ export function openChoice(
   };
   return endpoint.call(generate, { signal, bytes, deadlineMs, ...(request.choices === 1 ? { id } : {}) });
 }
+
+/** Of one choice, from before it may have to wait. */
+export const shareOf = ({ active, request }: WorkerCall, { info }: Prompt): TokenShare =>
+  active.begin(
+    info.tokens + request.generated.length,
+    Math.max(0, request.maxTokens - request.generated.length),
+  );
 
 export const reasonOf = ({ maxTokens }: CompletionRequest, length: number): FinishReason =>
   length >= maxTokens ? 'length' : 'stop';

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ServedCall, ServedEndpoint } from '../../lib/lifecycle/serve.js';
+import { createActiveTokens } from '../../lib/worker/active-tokens.js';
 import { answerOpenAi } from '../../lib/worker/completions.js';
 import type { Engine, GenerateRequest, TokenFrame } from '../../lib/worker/engine.js';
 import { parseCompletion } from '../../lib/worker/request.js';
@@ -45,6 +46,7 @@ async function serve(choices: readonly ((signal: AbortSignal) => AsyncGenerator<
     const call = {
       engine,
       endpoint,
+      active: createActiveTokens(),
       request: parseCompletion(body, false),
       id: 'r',
       bytes: 0,
