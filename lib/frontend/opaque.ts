@@ -52,7 +52,7 @@ export function runOpaque(
     ports.ended(outcome);
   }
 
-  function fail(error: OpenAiError): void {
+  function fail(error: OpenAiError, outcome = error.code ?? 'engine_error'): void {
     if (isOver) return;
     if (response.destroyed) {
       end('cancelled');
@@ -63,7 +63,7 @@ export function runOpaque(
     else if (String(response.getHeader('content-type')).startsWith('text/event-stream'))
       response.end(`data: ${JSON.stringify(errorBody(error))}\n\n`);
     else response.destroy();
-    end(error.code ?? 'engine_error');
+    end(outcome);
   }
 
   async function attempt(reservation: Reservation): Promise<Outcome> {
@@ -127,7 +127,7 @@ export function runOpaque(
     nextTimerMs: () => (isOver ? Number.POSITIVE_INFINITY : deadlineMs),
     tick() {
       if (isOver || monoMs() < deadlineMs) return;
-      fail(outcomeError('deadline', 'the deadline of the request has passed'));
+      fail(outcomeError('deadline', 'the deadline of the request has passed'), 'deadline');
       current?.abort.abort();
     },
     suspect: nothing,

@@ -1,4 +1,5 @@
 import { requireToken } from '../config/admin.js';
+import { checkHost } from '../config/host.js';
 import { rejectUnknown, requireObject } from '../config/keys.js';
 import type { Kind } from '../config/spec.js';
 import { checkValue, invalid } from '../config/values.js';
@@ -44,6 +45,7 @@ export function validateFrontend(options: FrontendOptions): void {
     throw invalid('workers', 'each URL once, however it is written', workers);
   if (!Number.isInteger(overloadStatus) || overloadStatus < 400 || overloadStatus > 599)
     throw invalid('overloadStatus', 'an HTTP status from 400 to 599', overloadStatus);
+  checkHost('host', options.host);
   if (healthMode !== undefined)
     checkValue('healthMode', { type: 'choice', values: FRONTEND_HEALTH_MODES }, healthMode);
   if (maxBodyBytes !== undefined) checkValue('maxBodyBytes', { ...COUNT, min: 1 }, maxBodyBytes);

@@ -20,6 +20,8 @@ const MAX_DIFFERENCES = 20;
 interface Struck {
   readonly name: FaultName;
   readonly atMs: number;
+  /** Frontends that have found its next life since: what happens there has other causes. */
+  readonly foundBy: Set<string>;
   isOut: boolean;
 }
 
@@ -56,7 +58,7 @@ export function createRecorder(): Recorder {
       firsts.push(firstTextMs - startedMs);
       gaps.push({ id: result.id, ms: result.longestGapMs });
     },
-    event({ atMs, message, fields }) {
+    event({ atMs, source, message, fields }) {
       if (message === 'stream moves') {
         const { request, from, outcome, tokens } = fields as {
           request: string;
@@ -67,10 +69,11 @@ export function createRecorder(): Recorder {
         moved += 1;
         moves.set(request, [...(moves.get(request) ?? []), { from, outcome, tokens }]);
         const cause = struck.get(from);
-        if (cause !== undefined && atMs - cause.atMs < CAUSE_LIMIT_MS)
+        if (cause !== undefined && !cause.foundBy.has(source) && atMs - cause.atMs < CAUSE_LIMIT_MS)
           push(detections, cause.name, Math.max(0, atMs - cause.atMs));
         return;
       }
+      if (message === 'worker found') struck.get(String(fields.worker))?.foundBy.add(source);
       const isOut =
         ['worker ejected', 'worker gone', 'worker drains'].includes(message) ||
         (message === 'worker condition' && fields.condition !== 'alive' && fields.condition !== 'suspect');
@@ -81,7 +84,7 @@ export function createRecorder(): Recorder {
     },
     fault(name, { targets, atMs }) {
       faults[name] = (faults[name] ?? 0) + 1;
-      for (const target of targets) struck.set(target, { name, atMs, isOut: false });
+      for (const target of targets) struck.set(target, { name, atMs, foundBy: new Set(), isOut: false });
     },
     figures(expected, strayExits) {
       const { whole, differed, failed, rejected } = counts;

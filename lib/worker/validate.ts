@@ -1,3 +1,4 @@
+import { checkHost } from '../config/host.js';
 import { keysOf, rejectUnknown, requireObject } from '../config/keys.js';
 import { checkValue, invalid } from '../config/values.js';
 import type { WorkerOptions } from './options.js';
@@ -26,6 +27,7 @@ export function validateWorker(options: WorkerOptions): void {
   if (typeof engine !== 'function') requireObject('engine', engine, ENGINE);
   if (typeof engine === 'object' && typeof engine.generate !== 'function')
     throw invalid('engine', `${ENGINE}: generate is a function`, engine.generate);
+  checkHost('host', options.host);
   if (name !== undefined) checkValue('name', { type: 'string' }, name);
   if (maxBodyBytes !== undefined)
     checkValue('maxBodyBytes', { type: 'number', min: 1, max: Number.MAX_SAFE_INTEGER }, maxBodyBytes);

@@ -11,9 +11,10 @@
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from '../lib/parse-args.mjs';
+import { startEndWatch } from './lib/end-watch.mjs';
 import { explain } from './lib/explain.mjs';
 
-const { createLoad, createRandom, createRecorder, inject, judge, startFleet } = createRequire(
+const { createLoad, createRandom, createRecorder, inject, judge, spread, startFleet } = createRequire(
   import.meta.url,
 )('../../dist/cjs/testing/index.js');
 const LIMITS = { detectionMs: 100, stopMs: 3000, hangMs: 5000 };
@@ -54,12 +55,20 @@ async function run(fleet, plan) {
   const minutes = () => ((performance.now() - startedMs) / 60_000).toFixed(1);
   const recorder = createRecorder();
   const random = createRandom(plan.seed);
+  const ends = startEndWatch();
+  const dead = new Set();
+  const moves = [];
   const load = createLoad(
     { streams: plan.streams, tokens: plan.tokens, prompts: 24 },
     { urls: fleet.urls, seed: plan.seed, onResult: recorder.result, keeps: false },
   );
   await load.learn();
   fleet.timeline.on(recorder.event);
+  fleet.timeline.on(({ atMs, message, fields }) => {
+    if (message === 'stream moves' && dead.has(fields.from)) moves.push({ from: fields.from, atMs });
+    // What happens to its next life has other causes.
+    if (message === 'worker found') dead.delete(fields.worker);
+  });
   load.begin();
   await sleep(1000);
   try {
@@ -73,13 +82,19 @@ async function run(fleet, plan) {
     await strike({ fault: 'engine-hang', target: 'busiest-worker', leaves: 2 }, plan.hangs, 8000, 6000);
   } finally {
     await load.finish();
+    await ends.close();
   }
 
   /** Each a random time after the one before, 0.5 to 3.5 times `restMs`. */
   async function strike(fault, count, restMs, forMs = null) {
     let next = performance.now();
     for (let i = 0; i < count; i += 1) {
+      const pids = new Map(fleet.workers.map(({ name, process }) => [name, process?.pid]));
       const injected = await inject(fleet, fault, random);
+      for (const name of fault.fault === 'sigkill' ? injected.targets : []) {
+        dead.add(name);
+        ends.watch(name, pids.get(name), injected.atMs);
+      }
       recorder.fault(fault.fault, injected);
       if (forMs !== null) {
         await sleep(forMs);
@@ -104,8 +119,17 @@ async function run(fleet, plan) {
   console.log(verdict.text);
   for (const difference of verdict.figures.differences) console.log(await explain(fleet, load, difference));
   const { detectionMs, outMs } = verdict.figures;
+  const detected = spread(moves.map(({ from, atMs }) => ends.since(from, atMs)).filter((ms) => ms !== null));
+  const said = ({ count, p50, p99, max }) =>
+    `p50 ${Math.round(p50)}, p99 ${Math.round(p99)}, max ${Math.round(max)} ms (${count})`;
+  console.log(`SIGKILL to the end of the process: ${said(spread(ends.endMs))}`);
+  console.log(`end of the process to the move of a stream: ${said(detected)}`);
   const rows = [
-    ['SIGKILL to the move of a stream, p99', detectionMs.sigkill?.p99, LIMITS.detectionMs],
+    [
+      'end of a killed process to the move of a stream, p99',
+      detected.count === 0 ? undefined : detected.p99,
+      LIMITS.detectionMs,
+    ],
     ['SIGSTOP until the worker gets nothing more, max', outMs.sigstop?.max, LIMITS.stopMs],
     ['hung engine to the last stream moved, max', detectionMs['engine-hang']?.max, LIMITS.hangMs],
   ].filter(([, value]) => value !== undefined);

@@ -66,6 +66,8 @@ describe('a request whose answer is passed on as it comes', () => {
         { error: { code: 'deadline_exceeded' } },
       ]);
       await until(() => frontend.inFlight === 0);
+      const metrics = await (await fetch(`${frontend.url}/metrics`)).text();
+      expect(metrics).toContain('inference_health_requests_total{outcome="deadline"} 1');
     });
     await withServers([(_, response) => begin(response)], async (frontend) => {
       const answer = await ask(frontend, TOOLS, { 'x-request-timeout-ms': '2000' });

@@ -16,6 +16,7 @@ describe('a frontend is not started with', () => {
     [{ admission: { classes: [{ naem: 'a' }] } }, /option admission.classes\[0\] 'naem' \(did you mean name/],
     [{ migration: { limit: 3 } }, /unknown option migration 'limit'/],
     [{ migration: { migrationLimit: '3' } }, /migration.migrationLimit: expected an integer.*received "3"/],
+    [{ host: '' }, /host: expected the name or the address of an interface, received ""/],
     [{ migration: { poisonWorkers: 0 } }, /migration.poisonWorkers: expected an integer from 1.*received 0/],
     [{ migration: { poisonWorkers: 1.5 } }, /migration.poisonWorkers: expected an integer.*received 1.5/],
     [{ thresholds: { activeDecodeBlock: 0.9 } }, /'activeDecodeBlock' \(did you mean activeDecodeBlocks/],
@@ -57,6 +58,7 @@ describe('a frontend is not started with', () => {
 describe('a worker is not started with', () => {
   const engine = { model: 'toy', prompt: () => ({ tokens: 0, ids: null }), generate() {}, figures() {} };
   it.each<[object, RegExp]>([
+    [{ engine, host: '' }, /host: expected the name or the address of an interface, received ""/],
     [{ engine, prot: 8000 }, /unknown option 'prot' \(did you mean port\?\); known: engine, port/],
     [{ engine, discovery: { advertize: 'x' } }, /option discovery 'advertize' \(did you mean advertise/],
     [{ engine, events: { tokn: 'x' } }, /option events 'tokn' \(did you mean token/],
