@@ -60,9 +60,13 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
     }
   }
 
-  const shares = Array.from({ length: request.choices }, () => shareOf(call, prompt));
   try {
-    await Promise.all(shares.map((share, index) => choice(index, share)));
+    await Promise.all(
+      Array.from({ length: request.choices }, (_, index) => {
+        const share = shareOf(call, prompt);
+        return choice(index, share).finally(share.end);
+      }),
+    );
   } catch (error) {
     failed.abort();
     if (!isMeant(error)) call.report(error);
@@ -70,8 +74,6 @@ export async function answerOpenAi(call: WorkerCall, response: ServerResponse): 
     // An answer that ended without a word would be taken for a whole one.
     response.end(events?.error({ status: 500, type: 'server_error', message: messageOf(error) }));
     return;
-  } finally {
-    for (const share of shares) share.end();
   }
   const usage = { promptTokens: info.tokens, completionTokens };
   if (events === null) return sendJson(response, 200, answerBody(context, answered, usage));

@@ -106,6 +106,7 @@ function sizeOf(messages: unknown): string {
 
 const isString = (value: unknown): value is string => typeof value === 'string';
 const isSafeInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+
 function prompt(value: unknown): string | readonly number[] {
   if (typeof value === 'string') return value;
   if (isTokenIds(value) && value.length > 0) return value;

@@ -1,10 +1,4 @@
-/** mulberry32: 32 bits of state are enough for arrivals and moments to leave. @returns {() => number} 0 ≤ r < 1 */
-export function createRandom(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { createRequire } from 'node:module';
+
+/** The generator of `inference-health/testing`. */
+export const { createRandom } = createRequire(import.meta.url)('../../dist/cjs/testing/random.js');

@@ -2,10 +2,11 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ServedCall, ServedEndpoint } from '../../lib/lifecycle/serve.js';
-import { createActiveTokens } from '../../lib/worker/active-tokens.js';
+import { type ActiveTokens, createActiveTokens } from '../../lib/worker/active-tokens.js';
 import { answerOpenAi } from '../../lib/worker/completions.js';
 import type { Engine, GenerateRequest, TokenFrame } from '../../lib/worker/engine.js';
 import { parseCompletion } from '../../lib/worker/request.js';
+import { until } from '../helpers/package.js';
 
 let server: Server | null = null;
 afterEach(() => {
@@ -19,6 +20,7 @@ async function serve(choices: readonly ((signal: AbortSignal) => AsyncGenerator<
   readonly answered: Promise<void>;
   readonly errors: unknown[];
   readonly reported: unknown[];
+  readonly active: ActiveTokens;
 }> {
   const errors: unknown[] = [];
   const reported: unknown[] = [];
@@ -40,13 +42,14 @@ async function serve(choices: readonly ((signal: AbortSignal) => AsyncGenerator<
     isAnswered = resolve;
   });
   const report = (error: unknown) => reported.push(error);
+  const active = createActiveTokens();
   const own = createServer((_request, response) => {
     response.on('error', (error) => errors.push(error));
     const signal = new AbortController().signal;
     const call = {
       engine,
       endpoint,
-      active: createActiveTokens(),
+      active,
       request: parseCompletion(body, false),
       id: 'r',
       bytes: 0,
@@ -59,7 +62,7 @@ async function serve(choices: readonly ((signal: AbortSignal) => AsyncGenerator<
   });
   server = own;
   await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve));
-  return { port: (own.address() as AddressInfo).port, answered, errors, reported };
+  return { port: (own.address() as AddressInfo).port, answered, errors, reported, active };
 }
 
 const token = (seq: number, bytes: number): TokenFrame => ({
@@ -104,6 +107,27 @@ describe('an answer with several choices', () => {
     client.destroy();
     expect(errors).toEqual([]);
   });
+});
+
+it('a choice that has ended is not counted any more, while another still runs', async () => {
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const { port, answered, active } = await serve([
+    async function* () {
+      yield token(0, 1);
+    },
+    async function* () {
+      yield token(0, 1);
+      await released;
+    },
+  ]);
+  const response = fetch(`http://127.0.0.1:${port}/`).then((each) => each.text());
+  await until(() => active.count === 999);
+  release();
+  await Promise.all([response, answered]);
+  expect(active.count).toBe(0);
 });
 
 describe('an engine that fails', () => {
